@@ -1,0 +1,3 @@
+//! Gatekeeper.
+
+pub mod queue;
