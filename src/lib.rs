@@ -1,3 +1,5 @@
 //! Gatekeeper.
 
+pub mod clock;
 pub mod queue;
+pub mod store;

@@ -16,17 +16,21 @@
 
 mod admission;
 mod eta;
+mod ledger;
 mod line;
+mod messages;
+mod order;
 mod room;
 mod settings;
 mod snapshot;
+mod turns;
 
 pub use admission::{Quota, Window};
 pub use eta::{Estimate, Pace, Rate, next_poll};
-pub use line::Line;
-pub use room::{
-    Arrival, Entry, Finished, Heartbeat, Known, Renewal, Report, Revocation, Room, Standing, Stay, Synced,
+pub use messages::{
+    Arrival, Entry, Finished, Heartbeat, Known, Newcomer, Renewal, Report, Revocation, Standing, Stay, Synced,
 };
+pub use room::{HOLD_SECONDS, INSTANCE_SECONDS, Room, STEPS};
 pub use settings::{Change, FIELDS, Field, FieldError, Kind, Mode, Settings, Value};
 pub use snapshot::{Ranks, Snapshot, sample_ranks};
 

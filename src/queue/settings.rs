@@ -70,12 +70,17 @@ impl fmt::Display for Value {
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A whole number, both ends included.
-    Int { min: u64, max: u64 },
+    Int {
+        min: u64,
+        max: u64,
+    },
     Bool,
     /// One of [`Mode::NAMES`].
     Mode,
     /// Plain text of at most so many characters.
-    Text { max: usize },
+    Text {
+        max: usize,
+    },
 }
 
 /// One setting of a room.

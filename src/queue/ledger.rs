@@ -1,0 +1,97 @@
+//! What a room remembers of turns that are over: spent tickets, turns that nobody took, finished ones.
+//!
+//! All of it expires: nothing is kept longer than a token of it could still be shown.
+
+use super::{Revocation, Ticket, Time, Visitor};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+type Key = (Visitor, Ticket);
+
+/// Tickets with the time at which each was marked; forgets the oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    marked: HashMap<Key, Time>,
+    order: VecDeque<(Time, Key)>,
+}
+
+impl Marks {
+    pub fn contains(&self, visitor: Visitor, ticket: Ticket) -> bool {
+        self.marked.contains_key(&(visitor, ticket))
+    }
+
+    /// Marks a ticket; a second mark changes nothing.
+    pub fn mark(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
+        let key = (visitor, ticket);
+        if let Entry::Vacant(free) = self.marked.entry(key) {
+            free.insert(now);
+            self.order.push_back((now, key));
+        }
+    }
+
+    pub fn unmark(&mut self, visitor: Visitor, ticket: Ticket) {
+        self.marked.remove(&(visitor, ticket));
+    }
+
+    /// Forgets what was marked before `limit`, at most `steps` of them.
+    pub fn trim(&mut self, limit: Time, steps: usize) {
+        for _ in 0..steps {
+            let Some((when, key)) = self.order.front().copied() else { return };
+            if when >= limit {
+                return;
+            }
+            self.order.pop_front();
+            if self.marked.get(&key) == Some(&when) {
+                self.marked.remove(&key);
+            }
+        }
+    }
+}
+
+/// The finished turns, in the order in which they were finished.
+#[derive(Clone, Debug, Default)]
+pub struct Revocations {
+    by_number: BTreeMap<u64, Key>,
+    by_key: HashMap<Key, u64>,
+}
+
+impl Revocations {
+    pub fn contains(&self, visitor: Visitor, ticket: Ticket) -> bool {
+        self.by_key.contains_key(&(visitor, ticket))
+    }
+
+    /// Numbers are the time in µs, or one more than the last: they grow, and tell the age.
+    pub fn add(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
+        let key = (visitor, ticket);
+        if self.by_key.contains_key(&key) {
+            return;
+        }
+        let last = self.by_number.last_key_value().map_or(0, |(number, _)| *number);
+        let number = (last + 1).max(now.0.saturating_mul(1000));
+        self.by_number.insert(number, key);
+        self.by_key.insert(key, number);
+    }
+
+    /// What came after `number`, oldest first, at most `count`.
+    pub fn after(&self, number: u64, count: usize) -> Vec<Revocation> {
+        self.by_number
+            .range(number.saturating_add(1)..)
+            .take(count)
+            .map(|(number, (visitor, ticket))| Revocation { number: *number, visitor: *visitor, ticket: *ticket })
+            .collect()
+    }
+
+    /// Forgets what was finished before `limit`, at most `steps` of them.
+    pub fn trim(&mut self, limit: Time, steps: usize) {
+        for _ in 0..steps {
+            let Some((number, key)) = self.by_number.first_key_value().map(|(number, key)| (*number, *key)) else {
+                return;
+            };
+            if number >= limit.0.saturating_mul(1000) {
+                return;
+            }
+            self.by_number.remove(&number);
+            self.by_key.remove(&key);
+        }
+    }
+}

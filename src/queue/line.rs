@@ -1,0 +1,94 @@
+//! Who waits and is present: the line proper, and beside it those who came back after an absence.
+//!
+//! One visitor holds one place, the lowest ticket shown.
+
+use super::order::Order;
+use super::{Quota, Ranks, Ticket, Time, Visitor};
+use std::collections::{BTreeSet, HashMap};
+
+/// Somebody in line.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    pub ticket: Ticket,
+    /// When last heard from.
+    pub seen: Time,
+    /// Had been away; see [`Quota::late_left`].
+    pub late: bool,
+}
+
+/// The people in line.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    prompt: Order,
+    late: Order,
+    people: HashMap<Visitor, Waiting>,
+    /// The same people by when they were last heard from.
+    seen: BTreeSet<(Time, Visitor)>,
+}
+
+impl Line {
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty()
+    }
+
+    pub fn find(&self, visitor: Visitor) -> Option<Waiting> {
+        self.people.get(&visitor).copied()
+    }
+
+    /// The place of a ticket, 1 at the head.
+    pub fn position(&self, ticket: Ticket) -> u64 {
+        self.prompt.below(ticket) + self.late.below(ticket) + 1
+    }
+
+    /// The shapes of both parts, for a snapshot.
+    pub fn ranks(&self) -> (Ranks, Ranks) {
+        (self.prompt.ranks(), self.late.ranks())
+    }
+
+    pub fn enter(&mut self, visitor: Visitor, waiting: Waiting) {
+        self.leave(visitor);
+        self.part(waiting.late).insert(waiting.ticket, visitor);
+        self.people.insert(visitor, waiting);
+        self.seen.insert((waiting.seen, visitor));
+    }
+
+    pub fn leave(&mut self, visitor: Visitor) -> Option<Waiting> {
+        let waiting = self.people.remove(&visitor)?;
+        self.part(waiting.late).remove(waiting.ticket, visitor);
+        self.seen.remove(&(waiting.seen, visitor));
+        Some(waiting)
+    }
+
+    /// Heard from again.
+    pub fn touch(&mut self, visitor: Visitor, now: Time) {
+        if let Some(waiting) = self.people.get_mut(&visitor) {
+            self.seen.remove(&(waiting.seen, visitor));
+            waiting.seen = now;
+            self.seen.insert((now, visitor));
+        }
+    }
+
+    /// Whose turn is next: the lowest ticket. Those who were away stand back once their part of the window is used up,
+    /// as long as anybody else is there.
+    pub fn next(&self, quota: Quota) -> Option<(Ticket, Visitor)> {
+        match (self.prompt.first(), self.late.first()) {
+            (None, late) => late,
+            (Some(prompt), Some(late)) if late < prompt && quota.late_left > 0 => Some(late),
+            (prompt, _) => prompt,
+        }
+    }
+
+    /// Lets those leave who were last heard from before `limit`, at most `steps` of them.
+    pub fn sweep(&mut self, limit: Time, steps: usize) {
+        for _ in 0..steps {
+            match self.seen.first().copied() {
+                Some((seen, visitor)) if seen < limit => self.leave(visitor),
+                _ => return,
+            };
+        }
+    }
+
+    fn part(&mut self, late: bool) -> &mut Order {
+        if late { &mut self.late } else { &mut self.prompt }
+    }
+}

@@ -1,0 +1,302 @@
+//! The machine of one room: arrive, sync, claim, finish.
+//!
+//! Every verb takes `now` and does a bounded amount of work. `store/redis/*.lua` is the same machine; each script names
+//! the function here that it mirrors.
+
+use super::line::{Line, Waiting};
+use super::turns::Turns;
+use super::{
+    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Known, Mode, Newcomer, Report, Settings, Snapshot,
+    Standing, Stay, Synced, Ticket, Time, Visitor, Window,
+};
+use std::collections::HashMap;
+
+/// Absent people, ended turns and old memories dealt with in one call at most: keeps every call short.
+pub const STEPS: usize = 2000;
+/// An instance that didn't sync for so long isn't counted any more.
+pub const INSTANCE_SECONDS: u64 = 10;
+/// How long admission waits after the store lost its memory: the longest time between two polls of one visitor
+/// (20 s and a fifth, `eta::next_poll`).
+pub const HOLD_SECONDS: u64 = 24;
+
+/// One waiting room.
+#[derive(Clone, Debug, Default)]
+pub struct Room {
+    defaults: Settings,
+    changed: Change,
+    version: u64,
+    settings: Settings,
+    line: Line,
+    turns: Turns,
+    window: Window,
+    watermark: Ticket,
+    admitted: u64,
+    epoch: u64,
+    seq: u64,
+    hold_until: Time,
+    /// The epoch for which admission was held already.
+    held: u64,
+    last: Time,
+    /// First registrations per address: since when, how many.
+    entries: HashMap<AddressKey, (Time, u64)>,
+    instances: HashMap<u64, Time>,
+}
+
+impl Room {
+    /// An empty room. `epoch` names this state of the store: any number but 0 that no earlier state had.
+    pub fn new(epoch: u64, defaults: &Settings) -> Self {
+        Self { defaults: defaults.clone(), settings: defaults.clone(), epoch, ..Self::default() }
+    }
+
+    /// What holds for settings that nobody changed.
+    pub fn set_defaults(&mut self, defaults: &Settings) {
+        if self.defaults != *defaults {
+            self.defaults.clone_from(defaults);
+            self.settings = Settings::with(defaults, &self.changed);
+        }
+    }
+
+    /// All settings ever changed, and their version.
+    pub fn changed(&self) -> (u64, &Change) {
+        (self.version, &self.changed)
+    }
+
+    /// Changes settings; what isn't named stays. Never touches the line.
+    pub fn put_settings(&mut self, change: &Change) -> (u64, &Change) {
+        self.changed.merge(change);
+        self.settings = Settings::with(&self.defaults, &self.changed);
+        self.version += 1;
+        (self.version, &self.changed)
+    }
+
+    /// Somebody asks for a place, or to walk in.
+    pub fn arrive(&mut self, newcomer: Newcomer, now: Time) -> Arrival {
+        let now = self.begin(now);
+        let Newcomer { visitor, ticket, address, entry } = newcomer;
+        if let Some(known) = self.already(newcomer) {
+            return known;
+        }
+        if self.settings.mode == Mode::Closed {
+            return Arrival::Closed;
+        }
+        if entry == Entry::WalkIn && (!self.line.is_empty() || self.free(now) == 0) {
+            return Arrival::Busy;
+        }
+        if let Some(retry_after) = self.count_entry(address, now) {
+            return Arrival::Limited { retry_after };
+        }
+        if entry == Entry::WalkIn {
+            self.offer(visitor, ticket, false, now);
+            return self.turns.claim(visitor, &self.settings, now).map_or(Arrival::Busy, Arrival::Admitted);
+        }
+        self.line.enter(visitor, Waiting { ticket, seen: now, late: false });
+        let position = self.line.position(ticket);
+        self.admit(now);
+        Arrival::Entered { position }
+    }
+
+    /// What there is of this visitor: the first result again where the ticket is the same.
+    fn already(&self, newcomer: Newcomer) -> Option<Arrival> {
+        let Newcomer { visitor, ticket, entry, .. } = newcomer;
+        if let Some(turn) = self.turns.find(visitor) {
+            return Some(match turn.since {
+                Some(since) if turn.ticket == ticket && entry == Entry::WalkIn => {
+                    Arrival::Admitted(Stay { since, until: turn.until })
+                }
+                None if turn.ticket == ticket => Arrival::Entered { position: 1 },
+                _ => Arrival::AlreadyReady,
+            });
+        }
+        let waiting = self.line.find(visitor)?;
+        let position = self.line.position(waiting.ticket);
+        let same = waiting.ticket == ticket;
+        Some(if same { Arrival::Entered { position } } else { Arrival::AlreadyWaiting { position } })
+    }
+
+    /// Where a visitor stands; a turn that came is taken.
+    pub fn claim(&mut self, visitor: Visitor, ticket: Ticket, now: Time) -> Standing {
+        let now = self.begin(now);
+        if self.turns.holds(visitor, ticket) {
+            let stay = self.turns.claim(visitor, &self.settings, now);
+            return stay.map_or(Standing::Unknown, Standing::Ready);
+        }
+        if self.turns.spent.contains(visitor, ticket) {
+            return Standing::Spent;
+        }
+        match self.line.find(visitor) {
+            Some(waiting) if waiting.ticket <= ticket => {
+                self.line.touch(visitor, now);
+                Standing::Waiting { position: self.line.position(waiting.ticket) }
+            }
+            _ => Standing::Unknown,
+        }
+    }
+
+    /// Ends a turn before its time. Of several calls one gets `Cleared`.
+    pub fn finish(&mut self, visitor: Visitor, ticket: Ticket, now: Time) -> Finished {
+        let now = self.begin(now);
+        if !self.turns.holds(visitor, ticket) {
+            return Finished::NotReady;
+        }
+        self.turns.revoke(visitor, ticket, now);
+        Finished::Cleared
+    }
+
+    /// Takes what an instance has to tell, admits whoever's turn it is, tells what is new.
+    pub fn sync(&mut self, report: &Report, now: Time) -> Synced {
+        let now = self.begin(now);
+        self.meet(report.instance, report.known, now);
+        for (visitor, ticket) in &report.finished {
+            self.hand_in_finish(*visitor, *ticket, now);
+        }
+        for renewal in &report.renewals {
+            if self.turns.renew(*renewal, &self.settings, now) {
+                self.line.leave(renewal.visitor);
+                self.watermark = self.watermark.max(renewal.ticket);
+            }
+        }
+        let mut limited = Vec::new();
+        for heartbeat in &report.heartbeats {
+            if !self.heartbeat(*heartbeat, now) {
+                limited.push((heartbeat.visitor, heartbeat.ticket));
+            }
+        }
+        self.sweep(now);
+        let more = self.admit(now);
+        let revocations = self.turns.revoked.after(report.known.revoked, Synced::REVOCATIONS);
+        Synced {
+            snapshot: self.snapshot(now),
+            more: more || revocations.len() == Synced::REVOCATIONS,
+            revocations,
+            settings: (report.known.settings != self.version).then(|| (self.version, self.changed.clone())),
+            limited,
+        }
+    }
+
+    /// The store's time never goes back, and turns that ended are over before anything else is looked at.
+    fn begin(&mut self, now: Time) -> Time {
+        self.last = self.last.max(now);
+        self.turns.expire(self.last, STEPS);
+        self.last
+    }
+
+    /// Notes an instance; admission is held once where that instance knew more than this store does.
+    fn meet(&mut self, instance: u64, known: Known, now: Time) {
+        self.instances.insert(instance, now);
+        self.instances.retain(|_, last| *last >= now.minus_seconds(INSTANCE_SECONDS));
+        self.seq += 1;
+        if known.epoch == self.epoch && known.seq >= self.seq {
+            self.epoch = (self.epoch + 1).max(now.0);
+            self.seq = known.seq + 1;
+        }
+        if known.epoch != 0 && known.epoch != self.epoch && self.held != self.epoch {
+            self.held = self.epoch;
+            self.hold_until = now.plus_seconds(HOLD_SECONDS);
+        }
+        self.watermark = self.watermark.max(known.watermark);
+    }
+
+    fn hand_in_finish(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
+        if self.line.find(visitor).is_some_and(|waiting| waiting.ticket == ticket) {
+            self.line.leave(visitor);
+        }
+        self.watermark = self.watermark.max(ticket);
+        self.turns.revoke(visitor, ticket, now);
+    }
+
+    /// Registers or refreshes a place; `false` where the address is over its limit.
+    fn heartbeat(&mut self, heartbeat: Heartbeat, now: Time) -> bool {
+        let Heartbeat { visitor, ticket, late, first } = heartbeat;
+        if ticket <= self.watermark && self.turns.is_over(visitor, ticket) {
+            return true;
+        }
+        match self.line.find(visitor) {
+            Some(waiting) if waiting.ticket <= ticket => self.line.touch(visitor, now),
+            Some(waiting) => self.line.enter(visitor, Waiting { ticket, seen: now, late: late || waiting.late }),
+            None if first.is_some() && self.settings.mode == Mode::Closed => {}
+            None if first.is_some_and(|address| self.count_entry(address, now).is_some()) => return false,
+            None => self.line.enter(visitor, Waiting { ticket, seen: now, late }),
+        }
+        true
+    }
+
+    /// Counts a first registration; `Some(seconds)` where the address has to wait so long.
+    fn count_entry(&mut self, address: AddressKey, now: Time) -> Option<u64> {
+        let interval = self.settings.ip_enqueue_limit_interval.saturating_mul(1000).max(1);
+        let start = Time(now.0 - now.0 % interval);
+        let (since, count) = self.entries.entry(address).or_insert((start, 0));
+        if *since != start {
+            (*since, *count) = (start, 0);
+        }
+        if *count >= self.settings.ip_enqueue_limit {
+            return Some(start.plus_ms(interval).ms_since(now).div_ceil(1000).max(1));
+        }
+        *count += 1;
+        None
+    }
+
+    /// How many may be given a turn now.
+    fn free(&self, now: Time) -> u64 {
+        if !self.settings.mode.admits() || now < self.hold_until {
+            return 0;
+        }
+        let left = self.window.quota(&self.settings, now).left;
+        match self.settings.max_active {
+            0 => left,
+            cap => left.min(cap.saturating_sub(self.turns.len() as u64)),
+        }
+    }
+
+    /// Gives a turn to whoever's it is; the absent leave the line as they are met. `true`: the bound of one call was
+    /// reached before the end.
+    fn admit(&mut self, now: Time) -> bool {
+        let present_since = now.minus_seconds(self.settings.presence_seconds);
+        for _ in 0..STEPS {
+            if self.free(now) == 0 {
+                return false;
+            }
+            let Some((ticket, visitor)) = self.line.next(self.window.quota(&self.settings, now)) else { return false };
+            let Some(waiting) = self.line.leave(visitor) else { return false };
+            if waiting.seen >= present_since && self.turns.find(visitor).is_none() {
+                self.offer(visitor, ticket, waiting.late, now);
+            }
+        }
+        self.free(now) > 0 && !self.line.is_empty()
+    }
+
+    fn offer(&mut self, visitor: Visitor, ticket: Ticket, late: bool, now: Time) {
+        self.window = self.window.at(&self.settings, now);
+        self.window.used += 1;
+        self.window.late += u64::from(late);
+        self.admitted += 1;
+        self.watermark = self.watermark.max(ticket);
+        self.turns.offer(visitor, ticket, &self.settings, now);
+    }
+
+    /// Housekeeping: the absent leave the line, old memories go.
+    fn sweep(&mut self, now: Time) {
+        self.line.sweep(now.minus_seconds(self.settings.presence_seconds), STEPS);
+        self.turns.trim(now.minus_seconds(self.settings.memory_seconds()), STEPS);
+        if self.entries.len() > STEPS {
+            let old = now.minus_seconds(self.settings.ip_enqueue_limit_interval);
+            self.entries.retain(|_, (since, _)| *since >= old);
+        }
+    }
+
+    fn snapshot(&self, now: Time) -> Snapshot {
+        let (line, late) = self.line.ranks();
+        Snapshot {
+            taken: now,
+            epoch: self.epoch,
+            seq: self.seq,
+            line,
+            late,
+            ready: self.turns.len() as u64,
+            watermark: self.watermark,
+            admitted: self.admitted,
+            window: self.window.at(&self.settings, now),
+            hold_until: self.hold_until,
+            instances: self.instances.len() as u64,
+        }
+    }
+}

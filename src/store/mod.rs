@@ -1,0 +1,47 @@
+//! Where a room's line is kept, behind one door: few, whole, atomic verbs.
+//!
+//! A store promises what `queue::Room` does, at its own clock, and every one of its verbs gives the first result again
+//! when it is repeated: a call that timed out may have run. It is done when `tests/it/contract.rs` and `model.rs` are
+//! green on it. To add a store: implement [`Store`], add it to [`open`] and to the lists at the top of those two tests.
+
+pub mod memory;
+
+use crate::queue::{Arrival, Change, Finished, Newcomer, Report, Settings, Standing, Synced, Ticket, Visitor};
+use async_trait::async_trait;
+
+/// Which room a call is about.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomRef<'a> {
+    /// Its name: `[a-z0-9_-]`, 1 to 64.
+    pub name: &'a str,
+    /// What holds for settings that nobody changed.
+    pub defaults: &'a Settings,
+}
+
+/// Why a store gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Not reachable, too slow, or not able to write now. The call may have run all the same.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// It understood, and won't: wrong password, unknown command, foreign data under our keys. Repeating won't help.
+    #[error("the store refused: {0}")]
+    Refused(String),
+}
+
+/// The verbs, one room a call. `queue::Room` documents what each does.
+#[async_trait]
+pub trait Store: Send + Sync {
+    async fn arrive(&self, room: RoomRef<'_>, newcomer: Newcomer) -> Result<Arrival, StoreError>;
+    async fn claim(&self, room: RoomRef<'_>, visitor: Visitor, ticket: Ticket) -> Result<Standing, StoreError>;
+    async fn finish(&self, room: RoomRef<'_>, visitor: Visitor, ticket: Ticket) -> Result<Finished, StoreError>;
+
+    /// `report` holds at most [`Report::CHUNK`] entries of each kind.
+    async fn sync(&self, room: RoomRef<'_>, report: &Report) -> Result<Synced, StoreError>;
+
+    /// All settings ever changed, with their version (0: never).
+    async fn settings(&self, room: RoomRef<'_>) -> Result<(u64, Change), StoreError>;
+
+    /// Changes what is named, and answers like [`Store::settings`] after it.
+    async fn put_settings(&self, room: RoomRef<'_>, change: &Change) -> Result<(u64, Change), StoreError>;
+}
