@@ -3,3 +3,4 @@
 pub mod clock;
 pub mod queue;
 pub mod store;
+pub mod rooms;

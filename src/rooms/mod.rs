@@ -1,0 +1,70 @@
+//! The rooms of this instance: what it knows of each without asking the store.
+//!
+//! A [`LiveRoom`] answers polls and admitted requests from its last snapshot, gathers heartbeats and renewals, and hands
+//! them up with the next sync (`sync.rs`, four times a second, whatever the crowd). It promises that nothing here waits
+//! for the store longer than the store's own bound, and that what could not be handed up is kept for the next sync.
+
+mod pending;
+mod room;
+mod store_clock;
+mod sync;
+
+pub use room::{FinishOutcome, LiveRoom, Registration, Unavailable, View};
+pub use store_clock::StoreClock;
+pub use sync::{SYNC_EVERY, run};
+
+use crate::clock::Clock;
+use crate::queue::Settings;
+use crate::store::Store;
+use arc_swap::ArcSwap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A room as the configuration describes it.
+#[derive(Clone, Debug)]
+pub struct RoomSpec {
+    pub name: String,
+    /// What holds for settings that nobody changed.
+    pub defaults: Settings,
+}
+
+/// All rooms by name.
+pub struct Rooms {
+    instance: u64,
+    store: Arc<dyn Store>,
+    clock: Arc<StoreClock>,
+    by_name: ArcSwap<HashMap<String, Arc<LiveRoom>>>,
+}
+
+impl Rooms {
+    /// `instance` is a random name of this process.
+    pub fn new(instance: u64, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { instance, store, clock: Arc::new(StoreClock::new(clock)), by_name: ArcSwap::default() }
+    }
+
+    /// Takes over what the configuration says: rooms that stay keep everything they know.
+    pub fn configure(&self, specs: &[RoomSpec]) {
+        let before = self.by_name.load();
+        let rooms = specs.iter().map(|spec| {
+            let room = before.get(&spec.name).cloned().unwrap_or_else(|| {
+                Arc::new(LiveRoom::new(spec, self.instance, Arc::clone(&self.store), Arc::clone(&self.clock)))
+            });
+            room.set_defaults(&spec.defaults);
+            (spec.name.clone(), room)
+        });
+        self.by_name.store(Arc::new(rooms.collect()));
+    }
+
+    pub fn find(&self, name: &str) -> Option<Arc<LiveRoom>> {
+        self.by_name.load().get(name).cloned()
+    }
+
+    pub fn all(&self) -> Vec<Arc<LiveRoom>> {
+        self.by_name.load().values().cloned().collect()
+    }
+
+    /// The store's time, as well as this instance knows it.
+    pub fn clock(&self) -> &Arc<StoreClock> {
+        &self.clock
+    }
+}

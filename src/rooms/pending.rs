@@ -1,0 +1,115 @@
+//! What waits to be handed up with the next sync: the latest of each kind per visitor, bounded.
+
+use crate::queue::{Heartbeat, Renewal, Report, Ticket, Visitor};
+use std::collections::HashMap;
+
+/// More visitors than this are not kept: they are heard from again at their next poll.
+const LIMIT: usize = 1_000_000;
+
+/// Reports in the making.
+#[derive(Debug, Default)]
+pub struct Pending {
+    heartbeats: HashMap<Visitor, Heartbeat>,
+    renewals: HashMap<Visitor, Renewal>,
+    finished: Vec<(Visitor, Ticket)>,
+}
+
+/// One call's share of what is pending.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub heartbeats: Vec<Heartbeat>,
+    pub renewals: Vec<Renewal>,
+    pub finished: Vec<(Visitor, Ticket)>,
+}
+
+impl Pending {
+    pub fn heartbeat(&mut self, heartbeat: Heartbeat) {
+        if self.heartbeats.len() < LIMIT || self.heartbeats.contains_key(&heartbeat.visitor) {
+            let kept = self.heartbeats.entry(heartbeat.visitor).or_insert(heartbeat);
+            if heartbeat.ticket <= kept.ticket {
+                *kept = heartbeat;
+            }
+        }
+    }
+
+    pub fn renewal(&mut self, renewal: Renewal) {
+        if self.renewals.len() < LIMIT {
+            self.renewals.insert(renewal.visitor, renewal);
+        }
+    }
+
+    pub fn finish(&mut self, visitor: Visitor, ticket: Ticket) {
+        self.renewals.remove(&visitor);
+        if self.finished.len() < LIMIT {
+            self.finished.push((visitor, ticket));
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.heartbeats.is_empty() && self.renewals.is_empty() && self.finished.is_empty()
+    }
+
+    /// Takes what one call may carry.
+    pub fn take(&mut self) -> Batch {
+        Batch {
+            heartbeats: take_some(&mut self.heartbeats),
+            renewals: take_some(&mut self.renewals),
+            finished: self.finished.drain(..self.finished.len().min(Report::CHUNK)).collect(),
+        }
+    }
+
+    /// Takes back what could not be handed up; what came in meanwhile is newer.
+    pub fn put_back(&mut self, batch: Batch) {
+        for heartbeat in batch.heartbeats {
+            self.heartbeats.entry(heartbeat.visitor).or_insert(heartbeat);
+        }
+        for renewal in batch.renewals {
+            self.renewals.entry(renewal.visitor).or_insert(renewal);
+        }
+        self.finished.extend(batch.finished);
+    }
+}
+
+fn take_some<T: Copy>(map: &mut HashMap<Visitor, T>) -> Vec<T> {
+    if map.len() <= Report::CHUNK {
+        return std::mem::take(map).into_values().collect();
+    }
+    let keys: Vec<Visitor> = map.keys().take(Report::CHUNK).copied().collect();
+    keys.iter().filter_map(|key| map.remove(key)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heartbeat(n: u8, ticket: u64) -> Heartbeat {
+        Heartbeat { visitor: Visitor([n; 16]), ticket: Ticket(ticket), late: false, first: None }
+    }
+
+    #[test]
+    fn the_lowest_ticket_of_a_visitor_is_kept_and_nothing_is_lost_on_failure() {
+        let mut pending = Pending::default();
+        pending.heartbeat(heartbeat(1, 5));
+        pending.heartbeat(heartbeat(1, 7));
+        pending.finish(Visitor([2; 16]), Ticket(1));
+        let batch = pending.take();
+        assert_eq!(batch.heartbeats, [heartbeat(1, 5)]);
+        assert!(pending.is_empty());
+        pending.heartbeat(heartbeat(1, 4));
+        pending.put_back(batch);
+        let batch = pending.take();
+        assert_eq!((batch.heartbeats.as_slice(), batch.finished.len()), ([heartbeat(1, 4)].as_slice(), 1));
+    }
+
+    #[test]
+    fn a_crowd_is_handed_up_in_chunks() {
+        let mut pending = Pending::default();
+        for n in 0..1200u64 {
+            let mut visitor = [0; 16];
+            visitor[..8].copy_from_slice(&n.to_be_bytes());
+            pending.heartbeat(Heartbeat { visitor: Visitor(visitor), ..heartbeat(0, n) });
+        }
+        let sizes: Vec<usize> = (0..4).map(|_| pending.take().heartbeats.len()).collect();
+        assert_eq!(sizes, [500, 500, 200, 0]);
+    }
+}
