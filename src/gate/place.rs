@@ -1,0 +1,191 @@
+//! Where the holder of a genuine token stands: ready, in line, or nowhere any more.
+//!
+//! Answered from the token and the snapshot. The store is asked only where a turn may have come (the ticket is at or
+//! below the watermark) or where a ready token is older than it should be. Waiting visitors are heartbeats: at most one
+//! per quarter of presence goes up.
+
+use crate::queue::{AddressKey, Heartbeat, Renewal, Settings, Standing, Stay, Ticket, Time, Visitor};
+use crate::rooms::{LiveRoom, Registration, Unavailable, View};
+use crate::token::Claims;
+
+/// Where somebody stands. The claims are what the next token should say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// Inside; `just_now`: the turn was taken with this contact.
+    Ready { claims: Claims, just_now: bool },
+    Waiting { claims: Claims, position: u64 },
+    /// The first registration was refused: too many from this address. The ticket stays good.
+    Limited { retry_after: u64 },
+    /// The turn is over, or the place was kept long enough.
+    Gone,
+}
+
+/// Who shows the token, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Contact {
+    pub visitor: Visitor,
+    pub address: AddressKey,
+    /// The token is past its `exp`.
+    pub expired: bool,
+    /// A forwarded request extends a stay, a question doesn't.
+    pub extends: bool,
+}
+
+/// Finds the place.
+pub async fn find(room: &LiveRoom, claims: Claims, contact: Contact) -> Place {
+    let ticket = claims.ticket();
+    room.clock().saw(ticket);
+    if room.is_revoked(contact.visitor, ticket) {
+        return Place::Gone;
+    }
+    match claims.stay() {
+        Some(stay) => inside(room, claims, stay, contact).await,
+        None => in_line(room, claims, contact).await,
+    }
+}
+
+/// A token that says "ready".
+async fn inside(room: &LiveRoom, claims: Claims, stay: Stay, contact: Contact) -> Place {
+    let (view, now) = (room.view(), room.now());
+    if stay.until > now && !contact.expired {
+        return Place::Ready { claims: extended(room, &view.settings, claims, stay, contact, now), just_now: false };
+    }
+    // Too old to be believed alone, or run out as far as this token knows: another one may have been extended.
+    match room.claim(contact.visitor, claims.ticket()).await {
+        Ok(Standing::Ready(stay)) => {
+            let claims = claims.renewed(now, view.settings.jwt_expiry_seconds).with_stay(stay);
+            Place::Ready { claims, just_now: false }
+        }
+        Ok(Standing::Unknown) | Err(Unavailable) if stay.until > now => {
+            room.renew(Renewal { visitor: contact.visitor, ticket: claims.ticket(), stay });
+            let claims = claims.renewed(now, view.settings.jwt_expiry_seconds);
+            Place::Ready { claims, just_now: false }
+        }
+        _ => Place::Gone,
+    }
+}
+
+/// Renews a stay when half of it is over, and the token around it when half of its time is.
+fn extended(
+    room: &LiveRoom,
+    settings: &Settings,
+    claims: Claims,
+    stay: Stay,
+    contact: Contact,
+    now: Time,
+) -> Claims {
+    let mut claims = claims;
+    let half = settings.ready_ttl_seconds * 500;
+    if contact.extends && settings.renew_ready && stay.until.ms_since(now) < half {
+        let until = now.plus_seconds(settings.ready_ttl_seconds);
+        let until = until.min(stay.since.plus_seconds(settings.ready_max()));
+        if until > stay.until.plus_seconds(1) {
+            let stay = Stay { until, ..stay };
+            room.renew(Renewal { visitor: contact.visitor, ticket: claims.ticket(), stay });
+            claims = claims.renewed(now, settings.jwt_expiry_seconds).with_stay(stay);
+        }
+    }
+    if claims.age_seconds(now) * 2 > settings.jwt_expiry_seconds {
+        claims = claims.renewed(now, settings.jwt_expiry_seconds);
+    }
+    claims
+}
+
+/// A token that says "waiting".
+async fn in_line(room: &LiveRoom, claims: Claims, contact: Contact) -> Place {
+    let (view, now) = (room.view(), room.now());
+    if claims.age_seconds(now) > view.settings.retention() {
+        return Place::Gone;
+    }
+    let ticket = claims.ticket();
+    if ticket <= view.snapshot.watermark {
+        match called(room, &view, &claims, contact).await {
+            Called::Found(place) => return place,
+            Called::Absent => {}
+        }
+    }
+    let place = heard(room, &view, claims, contact, now).await;
+    // Registering took a sync: the turn may have come with it.
+    match place {
+        Place::Waiting { claims, position } if ticket > view.snapshot.watermark => {
+            let newer = room.view();
+            if ticket > newer.snapshot.watermark {
+                return Place::Waiting { claims, position };
+            }
+            match called(room, &newer, &claims, contact).await {
+                Called::Found(found) => found,
+                Called::Absent => Place::Waiting { claims, position },
+            }
+        }
+        place => place,
+    }
+}
+
+/// What the store said to a ticket that may have been called.
+enum Called {
+    Found(Place),
+    /// Neither in line nor over: away for too long, has to be registered again.
+    Absent,
+}
+
+async fn called(room: &LiveRoom, view: &View, claims: &Claims, contact: Contact) -> Called {
+    let now = room.now();
+    let renewed = || claims.clone().renewed(now, view.settings.jwt_expiry_seconds);
+    match room.claim(contact.visitor, claims.ticket()).await {
+        Ok(Standing::Ready(stay)) => {
+            Called::Found(Place::Ready { claims: renewed().with_stay(stay), just_now: true })
+        }
+        Ok(Standing::Waiting { position }) => {
+            Called::Found(Place::Waiting { claims: renewed().heard_at(now), position })
+        }
+        Ok(Standing::Spent) => Called::Found(Place::Gone),
+        Ok(Standing::Unknown) => Called::Absent,
+        Err(Unavailable) => {
+            let position = view.snapshot.position(claims.ticket());
+            Called::Found(Place::Waiting { claims: claims.clone(), position })
+        }
+    }
+}
+
+/// A sign of life, where one is due.
+async fn heard(room: &LiveRoom, view: &View, claims: Claims, contact: Contact, now: Time) -> Place {
+    let settings = &view.settings;
+    let ticket = claims.ticket();
+    let waiting = |claims: Claims, view: &View| {
+        let position = view.snapshot.position(ticket);
+        Place::Waiting { claims, position }
+    };
+    let last = claims.last_heard();
+    let silence = now.ms_since(last.unwrap_or(ticket.minted()));
+    let late = silence > settings.presence_seconds * 1000;
+    let heartbeat = Heartbeat { visitor: contact.visitor, ticket, late, first: None };
+    if last.is_some() {
+        if silence < settings.presence_seconds * 250 {
+            return waiting(fresh(claims, settings, now), view);
+        }
+        room.heartbeat(heartbeat);
+        return waiting(claims.renewed(now, settings.jwt_expiry_seconds).heard_at(now), view);
+    }
+    match room.register(Heartbeat { first: Some(contact.address), ..heartbeat }).await {
+        Registration::Done => {
+            let claims = claims.renewed(now, settings.jwt_expiry_seconds).heard_at(room.now());
+            waiting(claims, &room.view())
+        }
+        Registration::Pending => waiting(fresh(claims, settings, now), view),
+        Registration::Limited => Place::Limited { retry_after: settings.ip_enqueue_limit_interval.min(30) },
+    }
+}
+
+/// The token is renewed when half of its time is over.
+fn fresh(claims: Claims, settings: &Settings, now: Time) -> Claims {
+    if claims.age_seconds(now) * 2 > settings.jwt_expiry_seconds {
+        claims.renewed(now, settings.jwt_expiry_seconds)
+    } else {
+        claims
+    }
+}
+
+/// A place for somebody new: nothing is registered until the cookie comes back.
+pub fn new_claims(room: &LiveRoom, user: String, ticket: Ticket, settings: &Settings) -> Claims {
+    Claims::new(room.name(), user, ticket, room.now(), settings.jwt_expiry_seconds)
+}

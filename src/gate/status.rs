@@ -1,0 +1,84 @@
+//! What a visitor is told about a place: the body of `/queue/status`, and what the waiting page shows.
+
+use super::place::Place;
+use crate::queue::{Estimate, Mode, Pace, Time, next_poll};
+use crate::rooms::View;
+
+/// The word in `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Waiting,
+    Ready,
+    Paused,
+    Closed,
+    Unknown,
+}
+
+impl State {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ready => "ready",
+            Self::Paused => "paused",
+            Self::Closed => "closed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Where a visitor stands, for the visitor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    pub state: State,
+    /// 1 = head of the line; none where the visitor isn't in it.
+    pub position: Option<u64>,
+    /// People in the line.
+    pub waiting: u64,
+    pub estimate: Option<Estimate>,
+    pub poll_after_ms: u64,
+    /// The end of the stay.
+    pub expires_at: Option<Time>,
+    /// The operator's words, or none.
+    pub message: Option<String>,
+    /// Whether the store answers: where not, nothing moves, but no place is lost.
+    pub connected: bool,
+    /// The token to keep from now on: the same one, a renewed one, or none.
+    pub token: Option<String>,
+    /// Whether it differs from the one shown.
+    pub is_new: bool,
+}
+
+impl Status {
+    /// Tells a place. `load`: see [`Pace::load`].
+    pub fn of(place: &Place, view: &View, load: f64) -> Self {
+        let settings = &view.settings;
+        let (state, position, expires_at) = match place {
+            Place::Ready { claims, .. } => (State::Ready, None, claims.stay().map(|stay| stay.until)),
+            Place::Waiting { position, .. } => (state_of(settings.mode), Some(*position), None),
+            Place::Gone | Place::Limited { .. } => (State::Unknown, None, None),
+        };
+        let asked_from = position.unwrap_or_else(|| view.snapshot.waiting() + 1);
+        let estimate = if state == State::Ready { None } else { view.estimate(asked_from) };
+        let pace = Pace { jitter: crate::random::fraction(), load };
+        Self {
+            state,
+            position,
+            waiting: view.snapshot.waiting(),
+            estimate: estimate.filter(|_| state == State::Waiting),
+            poll_after_ms: next_poll(estimate, settings, pace),
+            expires_at,
+            message: Some(settings.message.clone()).filter(|message| !message.is_empty()),
+            connected: view.connected,
+            token: None,
+            is_new: false,
+        }
+    }
+}
+
+const fn state_of(mode: Mode) -> State {
+    match mode {
+        Mode::Pause => State::Paused,
+        Mode::Closed => State::Closed,
+        Mode::Auto | Mode::Off | Mode::Observe => State::Waiting,
+    }
+}
