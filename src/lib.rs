@@ -1,3 +1,4 @@
 //! Gatekeeper.
 
+pub mod config;
 pub mod queue;
