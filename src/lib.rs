@@ -1,6 +1,8 @@
 //! Gatekeeper.
 
 pub mod clock;
+pub mod config;
 pub mod queue;
-pub mod store;
+pub mod random;
 pub mod rooms;
+pub mod store;
