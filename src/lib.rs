@@ -1,3 +1,4 @@
 //! Gatekeeper.
 
+pub mod page;
 pub mod queue;
