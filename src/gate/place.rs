@@ -38,7 +38,7 @@ pub async fn find(room: &LiveRoom, claims: Claims, contact: Contact) -> Place {
     if room.is_revoked(contact.visitor, ticket) {
         return Place::Gone;
     }
-    match claims.stay() {
+    match stay_of(&claims) {
         Some(stay) => inside(room, claims, stay, contact).await,
         None => in_line(room, claims, contact).await,
     }
@@ -53,7 +53,7 @@ async fn inside(room: &LiveRoom, claims: Claims, stay: Stay, contact: Contact) -
     // Too old to be believed alone, or run out as far as this token knows: another one may have been extended.
     match room.claim(contact.visitor, claims.ticket()).await {
         Ok(Standing::Ready(stay)) => {
-            let claims = claims.renewed(now, view.settings.jwt_expiry_seconds).with_stay(stay);
+            let claims = claims.renewed(now, view.settings.jwt_expiry_seconds).with_turn(stay.since, stay.until);
             Place::Ready { claims, just_now: false }
         }
         Ok(Standing::Unknown) | Err(Unavailable) if stay.until > now => {
@@ -82,10 +82,10 @@ fn extended(
         if until > stay.until.plus_seconds(1) {
             let stay = Stay { until, ..stay };
             room.renew(Renewal { visitor: contact.visitor, ticket: claims.ticket(), stay });
-            claims = claims.renewed(now, settings.jwt_expiry_seconds).with_stay(stay);
+            claims = claims.renewed(now, settings.jwt_expiry_seconds).with_turn(stay.since, stay.until);
         }
     }
-    if claims.age_seconds(now) * 2 > settings.jwt_expiry_seconds {
+    if age_seconds(&claims, now) * 2 > settings.jwt_expiry_seconds {
         claims = claims.renewed(now, settings.jwt_expiry_seconds);
     }
     claims
@@ -94,7 +94,7 @@ fn extended(
 /// A token that says "waiting".
 async fn in_line(room: &LiveRoom, claims: Claims, contact: Contact) -> Place {
     let (view, now) = (room.view(), room.now());
-    if claims.age_seconds(now) > view.settings.retention() {
+    if age_seconds(&claims, now) > view.settings.retention() {
         return Place::Gone;
     }
     let ticket = claims.ticket();
@@ -133,10 +133,10 @@ async fn called(room: &LiveRoom, view: &View, claims: &Claims, contact: Contact)
     let renewed = || claims.clone().renewed(now, view.settings.jwt_expiry_seconds);
     match room.claim(contact.visitor, claims.ticket()).await {
         Ok(Standing::Ready(stay)) => {
-            Called::Found(Place::Ready { claims: renewed().with_stay(stay), just_now: true })
+            Called::Found(Place::Ready { claims: renewed().with_turn(stay.since, stay.until), just_now: true })
         }
         Ok(Standing::Waiting { position }) => {
-            Called::Found(Place::Waiting { claims: renewed().heard_at(now), position })
+            Called::Found(Place::Waiting { claims: renewed().with_heartbeat(now), position })
         }
         Ok(Standing::Spent) => Called::Found(Place::Gone),
         Ok(Standing::Unknown) => Called::Absent,
@@ -155,7 +155,7 @@ async fn heard(room: &LiveRoom, view: &View, claims: Claims, contact: Contact, n
         let position = view.snapshot.position(ticket);
         Place::Waiting { claims, position }
     };
-    let last = claims.last_heard();
+    let last = claims.heartbeat();
     let silence = now.ms_since(last.unwrap_or(ticket.minted()));
     let late = silence > settings.presence_seconds * 1000;
     let heartbeat = Heartbeat { visitor: contact.visitor, ticket, late, first: None };
@@ -164,11 +164,11 @@ async fn heard(room: &LiveRoom, view: &View, claims: Claims, contact: Contact, n
             return waiting(fresh(claims, settings, now), view);
         }
         room.heartbeat(heartbeat);
-        return waiting(claims.renewed(now, settings.jwt_expiry_seconds).heard_at(now), view);
+        return waiting(claims.renewed(now, settings.jwt_expiry_seconds).with_heartbeat(now), view);
     }
     match room.register(Heartbeat { first: Some(contact.address), ..heartbeat }).await {
         Registration::Done => {
-            let claims = claims.renewed(now, settings.jwt_expiry_seconds).heard_at(room.now());
+            let claims = claims.renewed(now, settings.jwt_expiry_seconds).with_heartbeat(room.now());
             waiting(claims, &room.view())
         }
         Registration::Pending => waiting(fresh(claims, settings, now), view),
@@ -178,7 +178,7 @@ async fn heard(room: &LiveRoom, view: &View, claims: Claims, contact: Contact, n
 
 /// The token is renewed when half of its time is over.
 fn fresh(claims: Claims, settings: &Settings, now: Time) -> Claims {
-    if claims.age_seconds(now) * 2 > settings.jwt_expiry_seconds {
+    if age_seconds(&claims, now) * 2 > settings.jwt_expiry_seconds {
         claims.renewed(now, settings.jwt_expiry_seconds)
     } else {
         claims
@@ -186,6 +186,15 @@ fn fresh(claims: Claims, settings: &Settings, now: Time) -> Claims {
 }
 
 /// A place for somebody new: nothing is registered until the cookie comes back.
-pub fn new_claims(room: &LiveRoom, user: String, ticket: Ticket, settings: &Settings) -> Claims {
-    Claims::new(room.name(), user, ticket, room.now(), settings.jwt_expiry_seconds)
+pub fn new_claims(room: &LiveRoom, user: &str, ticket: Ticket, settings: &Settings) -> Claims {
+    Claims::waiting(room.name(), user, ticket, room.now(), settings.jwt_expiry_seconds)
+}
+
+/// The stay that a token tells of.
+pub fn stay_of(claims: &Claims) -> Option<Stay> {
+    Some(Stay { since: claims.turn_taken()?, until: claims.ready_until()? })
+}
+
+fn age_seconds(claims: &Claims, now: Time) -> u64 {
+    now.ms_since(claims.issued()) / 1000
 }

@@ -53,7 +53,7 @@ impl Status {
     pub fn of(place: &Place, view: &View, load: f64) -> Self {
         let settings = &view.settings;
         let (state, position, expires_at) = match place {
-            Place::Ready { claims, .. } => (State::Ready, None, claims.stay().map(|stay| stay.until)),
+            Place::Ready { claims, .. } => (State::Ready, None, claims.ready_until()),
             Place::Waiting { position, .. } => (state_of(settings.mode), Some(*position), None),
             Place::Gone | Place::Limited { .. } => (State::Unknown, None, None),
         };

@@ -1,0 +1,2 @@
+//! The queue API.
+pub mod problem;
