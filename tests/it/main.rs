@@ -14,5 +14,5 @@
 #![allow(clippy::print_stderr, reason = "the output of a child is shown when its test fails")]
 
 mod harness;
-
+mod layers;
 mod support;
