@@ -1,5 +1,6 @@
 //! Gatekeeper.
 
+pub mod api;
 pub mod clock;
 pub mod queue;
 pub mod store;

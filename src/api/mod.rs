@@ -1,0 +1,3 @@
+//! The calls of API.md.
+
+pub mod problem;
