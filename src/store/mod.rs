@@ -5,9 +5,13 @@
 //! green on it. To add a store: implement [`Store`], add it to [`open`] and to the lists at the top of those two tests.
 
 pub mod memory;
+pub mod redis;
 
+use crate::clock::Clock;
 use crate::queue::{Arrival, Change, Finished, Newcomer, Report, Settings, Standing, Synced, Ticket, Visitor};
 use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Which room a call is about.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +23,7 @@ pub struct RoomRef<'a> {
 }
 
 /// Why a store gave no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Not reachable, too slow, or not able to write now. The call may have run all the same.
     #[error("the store is not available: {0}")]
@@ -44,4 +48,24 @@ pub trait Store: Send + Sync {
 
     /// Changes what is named, and answers like [`Store::settings`] after it.
     async fn put_settings(&self, room: RoomRef<'_>, change: &Change) -> Result<(u64, Change), StoreError>;
+}
+
+/// A store, opened.
+#[derive(Clone)]
+pub struct Opened {
+    pub store: Arc<dyn Store>,
+    /// The same one where it is a Redis, which can be inspected.
+    pub redis: Option<Arc<redis::RedisStore>>,
+}
+
+/// The store at `target`; without one, the embedded store at `clock`. `timeout` bounds every call to a Redis; nothing is
+/// connected yet.
+pub fn open(target: Option<redis::Target>, timeout: Duration, clock: Arc<dyn Clock>) -> Opened {
+    match target {
+        None => Opened { store: Arc::new(memory::MemoryStore::new(clock)), redis: None },
+        Some(target) => {
+            let redis = Arc::new(redis::RedisStore::new(target, timeout));
+            Opened { store: Arc::clone(&redis) as Arc<dyn Store>, redis: Some(redis) }
+        }
+    }
 }

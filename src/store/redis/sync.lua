@@ -1,0 +1,133 @@
+-- Room::sync. ARGV[3]: the instance, 8 bytes; ARGV[4]: what it knows, five numbers of 8 bytes; ARGV[5]: finished,
+-- ARGV[6]: renewals, ARGV[7]: heartbeats, each packed one after the other (`codec.rs`).
+
+local function unpack_all(format, size, packed)
+  local list = {}
+  for at = 1, #packed, size do list[#list + 1] = { struct.unpack(format, packed, at) } end
+  return list
+end
+
+-- Room::meet
+local function meet(instance, known_epoch, known_seq, known_watermark)
+  redis.call('ZADD', INSTANCES, whole(now), instance)
+  redis.call('ZREMRANGEBYSCORE', INSTANCES, '-inf', '(' .. whole(now - INSTANCE_SECONDS * 1000))
+  room.seq = room.seq + 1
+  if known_epoch == room.epoch and known_seq >= room.seq then
+    room.epoch = math.max(room.epoch + 1, now)
+    room.seq = known_seq + 1
+  end
+  if known_epoch ~= 0 and known_epoch ~= room.epoch and room.held ~= room.epoch then
+    room.held = room.epoch
+    room.hold_until = now + HOLD_SECONDS * 1000
+  end
+  room.watermark = math.max(room.watermark, known_watermark)
+end
+
+-- Room::hand_in_finish
+local function hand_in_finish(visitor, ticket)
+  if find_waiting(visitor) == ticket then leave({ visitor }) end
+  room.watermark = math.max(room.watermark, ticket)
+  revoke(visitor, ticket)
+end
+
+local function take_renewal(visitor, ticket, since, till)
+  if not renew(visitor, ticket, since, till) then return end
+  leave({ visitor })
+  room.watermark = math.max(room.watermark, ticket)
+end
+
+-- Line::find for everybody who reports, in two reads.
+local function find_places(heartbeats)
+  local visitors, places = {}, {}
+  for i, heartbeat in ipairs(heartbeats) do visitors[i] = heartbeat[1] end
+  for _, key in ipairs({ LINE, LATE }) do
+    if #visitors > 0 and redis.call('EXISTS', key) == 1 then
+      for i, ticket in ipairs(redis.call('ZMSCORE', key, unpack(visitors))) do
+        if ticket then places[visitors[i]] = { ticket = tonumber(ticket), late = key == LATE } end
+      end
+    end
+  end
+  return places
+end
+
+-- Room::heartbeat: the place that the visitor has after it, nil for none; and whether the address is over its limit.
+local function heartbeat(place, visitor, ticket, flags, address)
+  local is_late, is_first = flags % 2 == 1, flags >= 2
+  if ticket <= room.watermark and is_over(visitor, ticket) then return nil, false end
+  if place and place.ticket <= ticket then return place, false end
+  if place then return { ticket = ticket, late = is_late or place.late }, false end
+  if is_first and settings.mode == 'closed' then return nil, false end
+  if is_first and count_entry(address) then return nil, true end
+  return { ticket = ticket, late = is_late }, false
+end
+
+-- Writes down who was heard (`true`: at a new place): a few calls, whatever their number.
+local function write_places(heard, places)
+  local seen, prompt, late, moved = {}, {}, {}, {}
+  for visitor, is_new in pairs(heard) do
+    seen[#seen + 1], seen[#seen + 2] = whole(now), visitor
+    local place = places[visitor]
+    if is_new then
+      local part = place.late and late or prompt
+      part[#part + 1], part[#part + 2] = whole(place.ticket), visitor
+      if place.late then moved[#moved + 1] = visitor end
+    end
+  end
+  many('ZADD', SEEN, seen)
+  many('ZADD', LINE, prompt)
+  many('ZADD', LATE, late)
+  many('ZREM', LINE, moved)
+end
+
+-- The first registrations that were over a limit, packed.
+local function take_heartbeats(heartbeats)
+  local places, heard, limited = find_places(heartbeats), {}, {}
+  for _, each in ipairs(heartbeats) do
+    local visitor, ticket, flags, address = unpack(each, 1, 4)
+    local place, is_limited = heartbeat(places[visitor], visitor, ticket, flags, address)
+    if place then
+      heard[visitor] = heard[visitor] or place ~= places[visitor]
+      places[visitor] = place
+    elseif is_limited then
+      limited[#limited + 1] = pair(visitor, ticket)
+    end
+  end
+  write_places(heard, places)
+  return table.concat(limited)
+end
+
+-- Revocations::after
+local function revocations(known)
+  local rows = redis.call('ZRANGEBYSCORE', REVOKED, '(' .. whole(known), '+inf', 'WITHSCORES', 'LIMIT', 0, REVOCATIONS)
+  local packed = {}
+  for i = 1, #rows, 2 do packed[#packed + 1] = struct.pack('>I8', tonumber(rows[i + 1])) .. rows[i] end
+  return table.concat(packed), #packed
+end
+
+local known_epoch, known_seq, known_watermark, known_revoked, known_settings = struct.unpack('>I8I8I8I8I8', ARGV[4])
+begin()
+meet(ARGV[3], known_epoch, known_seq, known_watermark)
+for _, each in ipairs(unpack_all('>c16I8', 24, ARGV[5])) do hand_in_finish(each[1], each[2]) end
+for _, each in ipairs(unpack_all('>c16I8I8I8', 40, ARGV[6])) do take_renewal(each[1], each[2], each[3], each[4]) end
+local limited = take_heartbeats(unpack_all('>c16I8Bc8', 33, ARGV[7]))
+sweep_line(now - settings.presence_seconds * 1000)
+trim(SPENT, now - settings.memory * 1000)
+trim(MISSED, now - settings.memory * 1000)
+trim(REVOKED, (now - settings.memory * 1000) * 1000)
+local more = admit()
+save()
+
+local news, news_count = revocations(known_revoked)
+local version, changed = tonumber(redis.call('HGET', SETTINGS, 'version') or 0), {}
+if version ~= known_settings then changed = redis.call('HGETALL', SETTINGS) end
+local start, used, late = window()
+local line_len, line_head, line_samples = ranks(LINE)
+local late_len, late_head, late_samples = ranks(LATE)
+return {
+  {
+    now, room.epoch, room.seq, redis.call('HLEN', TURNS), room.watermark, room.admitted, start, used, late,
+    room.hold_until, redis.call('ZCARD', INSTANCES), line_len, late_len, version,
+    (more or news_count == REVOCATIONS) and 1 or 0,
+  },
+  line_head, line_samples, late_head, late_samples, news, limited, changed,
+}

@@ -1,0 +1,122 @@
+-- Who holds a turn, and what is remembered of turns that are over. Mirrors `queue/turns.rs` and `queue/ledger.rs`.
+
+local TURN = '>I8I8I8B'
+
+-- A visitor with a ticket, as one member.
+local function pair(visitor, ticket)
+  return visitor .. struct.pack('>I8', ticket)
+end
+
+-- Turns::find. `since` is nil while nobody took the turn.
+local function read_turn(packed)
+  if not packed then return nil end
+  local ticket, till, since, claimed = struct.unpack(TURN, packed)
+  return { ticket = ticket, till = till, since = claimed == 1 and since or nil }
+end
+
+local function find_turn(visitor)
+  return read_turn(redis.call('HGET', TURNS, visitor))
+end
+
+local function pack_turn(turn)
+  return struct.pack(TURN, turn.ticket, turn.till, turn.since or 0, turn.since and 1 or 0)
+end
+
+-- Turns::hold
+local function hold(visitor, turn)
+  redis.call('HSET', TURNS, visitor, pack_turn(turn))
+  redis.call('ZADD', ENDS, whole(turn.till), visitor)
+end
+
+-- Marks::mark: a second mark changes nothing.
+local function mark(key, visitor, ticket)
+  redis.call('ZADD', key, 'NX', whole(now), pair(visitor, ticket))
+end
+
+local function contains(key, visitor, ticket)
+  return redis.call('ZSCORE', key, pair(visitor, ticket)) and true or false
+end
+
+local function unmark(key, visitor, ticket)
+  return redis.call('ZREM', key, pair(visitor, ticket)) == 1
+end
+
+-- Turns::is_over
+local function is_over(visitor, ticket)
+  local turn = find_turn(visitor)
+  return (turn and turn.ticket == ticket) or contains(SPENT, visitor, ticket)
+end
+
+-- Turns::offer
+local function new_offer(ticket)
+  return { ticket = ticket, till = now + settings.presence_seconds * 1000 }
+end
+
+-- Turns::claim, of a turn that is held
+local function claim_turn(visitor, turn)
+  if turn.since then return turn end
+  local claimed = { ticket = turn.ticket, till = now + settings.ready_ttl_seconds * 1000, since = now }
+  hold(visitor, claimed)
+  mark(SPENT, visitor, turn.ticket)
+  unmark(MISSED, visitor, turn.ticket)
+  return claimed
+end
+
+-- Turns::renew
+local function renew(visitor, ticket, since, till)
+  till = math.min(till, since + settings.ready_max * 1000)
+  if till <= now or contains(REVOKED, visitor, ticket) then return false end
+  local turn = find_turn(visitor)
+  if turn and turn.ticket ~= ticket then return false end
+  if turn and turn.since and turn.till >= till then return true end
+  hold(visitor, { ticket = ticket, till = till, since = since })
+  mark(SPENT, visitor, ticket)
+  unmark(MISSED, visitor, ticket)
+  return true
+end
+
+-- Revocations::add
+local function add_revocation(visitor, ticket)
+  local last = redis.call('ZREVRANGE', REVOKED, 0, 0, 'WITHSCORES')[2]
+  local number = math.max(tonumber(last or 0) + 1, now * 1000)
+  redis.call('ZADD', REVOKED, 'NX', whole(number), pair(visitor, ticket))
+end
+
+-- Turns::revoke
+local function revoke(visitor, ticket)
+  local turn = find_turn(visitor)
+  if turn and turn.ticket == ticket then
+    redis.call('HDEL', TURNS, visitor)
+    redis.call('ZREM', ENDS, visitor)
+  end
+  mark(SPENT, visitor, ticket)
+  add_revocation(visitor, ticket)
+end
+
+-- Turns::expire
+local function expire()
+  local ended = redis.call('ZRANGEBYSCORE', ENDS, '-inf', whole(now), 'LIMIT', 0, STEPS)
+  if #ended == 0 then return end
+  for i, packed in ipairs(redis.call('HMGET', TURNS, unpack(ended))) do
+    local turn = read_turn(packed)
+    if turn and not turn.since then
+      local again = unmark(MISSED, ended[i], turn.ticket)
+      mark(again and SPENT or MISSED, ended[i], turn.ticket)
+    end
+  end
+  many('HDEL', TURNS, ended)
+  many('ZREM', ENDS, ended)
+end
+
+-- Turns::trim, for each kind: what scores below `limit` goes, at most STEPS of it.
+local function trim(key, limit)
+  local old = math.min(redis.call('ZCOUNT', key, '-inf', '(' .. whole(limit)), STEPS)
+  if old > 0 then redis.call('ZREMRANGEBYRANK', key, 0, old - 1) end
+end
+
+-- Room::begin
+local function begin()
+  open()
+  room.last = now
+  expire()
+end
