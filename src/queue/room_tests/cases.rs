@@ -108,6 +108,51 @@ fn one_visitor_holds_one_place_the_lowest_ticket_shown() {
 }
 
 #[test]
+fn who_was_away_stays_so_whatever_other_ticket_is_shown() {
+    let mut room = paused(&roomy(1, 5), 0);
+    room.sync(&report(vec![Heartbeat { ticket: ticket(50), ..beat(5, true) }, beat(6, true)]), START);
+    room.sync(&report(vec![beat(5, false), beat(6, false)]), START);
+    let snapshot = look(&mut room, START).snapshot;
+    assert_eq!((snapshot.line.len, snapshot.late.len), (0, 2));
+}
+
+#[test]
+fn who_was_away_passes_nobody_with_a_lower_ticket() {
+    let mut room = paused(&roomy(1, 5), 0);
+    room.sync(&report(vec![beat(1, false), beat(2, true), beat(3, false), beat(4, true)]), START);
+    resume(&mut room);
+    let order = (0..4).filter_map(|window| {
+        let now = START.plus_seconds(5 * window);
+        look(&mut room, now);
+        let n = inside(&room, now).pop_first()?;
+        room.finish(visitor(n), ticket(n), now);
+        Some(n)
+    });
+    assert_eq!(order.collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_visitor_holds_one_turn_whatever_other_ticket_is_shown() {
+    let mut room = Room::new(1, &roomy(10, 5));
+    room.arrive(walk_in(5), START);
+    let other = |t: usize| Heartbeat { ticket: ticket(t), ..beat(5, false) };
+    let renewal = Renewal { ticket: ticket(60), ..renewal(5, START, START.plus_seconds(900)) };
+    room.sync(&Report { renewals: vec![renewal], ..report(vec![other(4), other(50)]) }, START);
+    assert_eq!(room.held(START)[0].1.ticket, ticket(5));
+    let snapshot = look(&mut room, START).snapshot;
+    assert_eq!((snapshot.waiting(), snapshot.ready, snapshot.admitted), (0, 1, 1));
+    assert_eq!(room.finish(visitor(5), ticket(50), START), Finished::NotReady);
+}
+
+#[test]
+fn asking_where_one_stands_is_a_sign_of_life() {
+    let mut room = paused(&roomy(1, 5), 1);
+    assert_eq!(room.claim(visitor(0), ticket(0), START.plus_seconds(20)), Standing::Waiting { position: 1 });
+    assert_eq!(look(&mut room, START.plus_seconds(50)).snapshot.waiting(), 1);
+    assert_eq!(look(&mut room, START.plus_seconds(51)).snapshot.waiting(), 0);
+}
+
+#[test]
 fn a_finish_handed_in_ends_the_turn_or_the_place_for_good() {
     for waits in [true, false] {
         let mut room = paused(&roomy(1, 5), 2);
@@ -135,12 +180,16 @@ fn a_renewal_restores_a_stay_that_was_forgotten_but_never_one_that_is_over() {
         (START.plus_seconds(50), now, None, "ended"),
     ];
     for (since, until, expected, about) in cases {
-        let mut room = paused(&settings, 1);
+        let mut room = paused(&settings, 0);
+        room.sync(&report(vec![beat(0, false)]), now);
         room.sync(&Report { renewals: vec![renewal(0, since, until)], ..report(vec![beat(0, false)]) }, now);
         let held: Vec<_> = room.held(now).iter().map(|(_, turn)| turn.until).collect();
         assert_eq!(held, expected.into_iter().collect::<Vec<_>>(), "{about}");
         let waiting = look(&mut room, now).snapshot.waiting();
         assert_eq!(waiting, u64::from(expected.is_none()), "{about}: inside or in line, never both");
+        if let Some(end) = expected {
+            assert_eq!(room.claim(visitor(0), ticket(0), end), Standing::Spent, "{about}");
+        }
     }
     let mut room = Room::new(1, &settings);
     room.arrive(walk_in(0), START);
@@ -266,6 +315,8 @@ fn a_store_that_went_back_holds_once_and_names_itself_anew() {
     let second = sync(&mut room, 2, seen(5, 120), START.plus_seconds(9));
     assert_eq!((second.epoch, second.hold_until), (back.epoch, back.hold_until), "the other instance holds no longer");
     assert_eq!(second.instances, 2);
+    let next = sync(&mut room, 2, seen(second.epoch, second.seq + 1), START.plus_seconds(9));
+    assert_ne!(next.epoch, second.epoch, "one sync was lost");
     assert_eq!(sync(&mut room, 2, Known::default(), START.plus_seconds(INSTANCE_SECONDS + 1)).instances, 1);
 }
 

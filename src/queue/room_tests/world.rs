@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 /// Where every world begins: a round hour, so that windows of all lengths begin there.
 pub const START: Time = Time(1_800_000_000_000);
-pub const PEOPLE: usize = 16;
+pub const PEOPLE: usize = 20;
 
 /// What a run is checked for, after every verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +72,8 @@ pub fn setting() -> impl Strategy<Value = (&'static str, Value)> {
     let mode = prop_oneof![3 => Just("auto"), 1 => Just("pause"), 1 => Just("closed"), 1 => Just("off")];
     prop_oneof![
         2 => mode.prop_map(|mode| ("mode", Value::Text(mode.to_owned()))),
-        2 => (1u64..6).prop_map(|limit| ("admission_limit", Value::Int(limit))),
-        2 => (1u64..20).prop_map(|seconds| ("admission_frequency", Value::Int(seconds))),
+        2 => (1u64..4).prop_map(|limit| ("admission_limit", Value::Int(limit))),
+        3 => (1u64..20).prop_map(|seconds| ("admission_frequency", Value::Int(seconds))),
         2 => (0u64..6).prop_map(|cap| ("max_active", Value::Int(cap))),
         2 => prop::sample::select(vec![30u64, 60, 600]).prop_map(|seconds| ("presence_seconds", Value::Int(seconds))),
     ]
@@ -87,7 +87,7 @@ pub fn change(name: &str, value: Value) -> Change {
 
 /// A short ready time, so that turns end while one looks.
 pub fn defaults() -> Settings {
-    let short = Settings { admission_limit: 2, ready_ttl_seconds: 60, ready_max_seconds: 120, ..Settings::default() };
+    let short = Settings { admission_limit: 1, ready_ttl_seconds: 60, ready_max_seconds: 120, ..Settings::default() };
     Settings { presence_seconds: 30, ip_enqueue_limit: 3, ip_enqueue_limit_interval: 30, ..short }
 }
 
@@ -163,7 +163,7 @@ pub struct World {
 impl World {
     pub fn new(promise: Promise, seed: u64) -> Self {
         let settings = defaults();
-        let person = |n| Person { visitor: visitor(n), address: AddressKey(n as u64 % 4), ..Person::default() };
+        let person = |n| Person { visitor: visitor(n), address: AddressKey(n as u64 % 8), ..Person::default() };
         let instance = |n| Instance { settings: settings.clone(), report: Report { instance: n, ..Report::default() } };
         Self {
             room: Room::new(1, &settings),
@@ -186,7 +186,9 @@ impl World {
         }
     }
 
+    /// Takes the steps, from a rush on.
     pub fn run(&mut self, steps: Vec<Step>) {
+        (0..PEOPLE).for_each(|n| self.open_page(n));
         for step in steps {
             self.step(step);
         }
