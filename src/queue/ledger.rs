@@ -95,3 +95,22 @@ impl Revocations {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_made_anew_counts_from_then() {
+        let (who, ticket) = (Visitor::default(), Ticket(1));
+        let mut marks = Marks::default();
+        marks.mark(who, ticket, Time(10));
+        marks.mark(who, ticket, Time(11));
+        marks.unmark(who, ticket);
+        marks.mark(who, ticket, Time(20));
+        marks.trim(Time(20), 5);
+        assert!(marks.contains(who, ticket));
+        marks.trim(Time(21), 5);
+        assert!(!marks.contains(who, ticket));
+    }
+}

@@ -3,7 +3,7 @@
 //! One visitor holds one place, the lowest ticket shown.
 
 use super::order::Order;
-use super::{Quota, Ranks, Ticket, Time, Visitor};
+use super::{Ranks, Ticket, Time, Visitor};
 use std::collections::{BTreeSet, HashMap};
 
 /// Somebody in line.
@@ -12,7 +12,7 @@ pub struct Waiting {
     pub ticket: Ticket,
     /// When last heard from.
     pub seen: Time,
-    /// Had been away; see [`Quota::late_left`].
+    /// Had been away; see [`Line::next`].
     pub late: bool,
 }
 
@@ -68,12 +68,12 @@ impl Line {
         }
     }
 
-    /// Whose turn is next: the lowest ticket. Those who were away stand back once their part of the window is used up,
-    /// as long as anybody else is there.
-    pub fn next(&self, quota: Quota) -> Option<(Ticket, Visitor)> {
+    /// Whose turn is next: the lowest ticket. But of two turns in a row one at most goes to people who were away, as
+    /// long as anybody else is there, or hoarded tickets could flood past those who wait.
+    pub fn next(&self, after_late: bool) -> Option<(Ticket, Visitor)> {
         match (self.prompt.first(), self.late.first()) {
             (None, late) => late,
-            (Some(prompt), Some(late)) if late < prompt && quota.late_left > 0 => Some(late),
+            (Some(prompt), Some(late)) if late < prompt && !after_late => Some(late),
             (prompt, _) => prompt,
         }
     }

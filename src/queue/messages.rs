@@ -28,7 +28,7 @@ pub enum Arrival {
     Entered { position: u64 },
     /// Stood in line before, with another ticket.
     AlreadyWaiting { position: u64 },
-    /// Holds a turn already.
+    /// Holds a turn already, or had it with this very ticket.
     AlreadyReady,
     /// Walked in: the turn is claimed.
     Admitted(Stay),

@@ -21,11 +21,13 @@ mod line;
 mod messages;
 mod order;
 mod room;
+#[cfg(test)]
+mod room_tests;
 mod settings;
 mod snapshot;
 mod turns;
 
-pub use admission::{Quota, Window};
+pub use admission::Window;
 pub use eta::{Estimate, Pace, Rate, next_poll};
 pub use messages::{
     Arrival, Entry, Finished, Heartbeat, Known, Newcomer, Renewal, Report, Revocation, Standing, Stay, Synced,

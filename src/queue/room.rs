@@ -26,6 +26,9 @@ pub struct Room {
     changed: Change,
     version: u64,
     settings: Settings,
+    /// The presence that counts, in seconds, and when it last was the one that is set; see `settle_presence`.
+    presence: u64,
+    settled: Time,
     line: Line,
     turns: Turns,
     window: Window,
@@ -46,6 +49,12 @@ impl Room {
     /// An empty room. `epoch` names this state of the store: any number but 0 that no earlier state had.
     pub fn new(epoch: u64, defaults: &Settings) -> Self {
         Self { defaults: defaults.clone(), settings: defaults.clone(), epoch, ..Self::default() }
+    }
+
+    /// The turns held at `now`.
+    #[cfg(test)]
+    pub fn held(&self, now: Time) -> Vec<(Visitor, super::turns::Turn)> {
+        self.turns.all().filter(|(_, turn)| turn.until > now).collect()
     }
 
     /// What holds for settings that nobody changed.
@@ -72,6 +81,7 @@ impl Room {
     /// Somebody asks for a place, or to walk in.
     pub fn arrive(&mut self, newcomer: Newcomer, now: Time) -> Arrival {
         let now = self.begin(now);
+        self.settle_presence(now);
         let Newcomer { visitor, ticket, address, entry } = newcomer;
         if let Some(known) = self.already(newcomer) {
             return known;
@@ -106,6 +116,9 @@ impl Room {
                 None if turn.ticket == ticket => Arrival::Entered { position: 1 },
                 _ => Arrival::AlreadyReady,
             });
+        }
+        if self.turns.spent.contains(visitor, ticket) {
+            return Some(Arrival::AlreadyReady);
         }
         let waiting = self.line.find(visitor)?;
         let position = self.line.position(waiting.ticket);
@@ -145,6 +158,7 @@ impl Room {
     /// Takes what an instance has to tell, admits whoever's turn it is, tells what is new.
     pub fn sync(&mut self, report: &Report, now: Time) -> Synced {
         let now = self.begin(now);
+        self.settle_presence(now);
         self.meet(report.instance, report.known, now);
         for (visitor, ticket) in &report.finished {
             self.hand_in_finish(*visitor, *ticket, now);
@@ -178,6 +192,16 @@ impl Room {
         self.last = self.last.max(now);
         self.turns.expire(self.last, STEPS);
         self.last
+    }
+
+    /// A longer presence counts at once, a shorter one after half of the old: everybody in line was told to come back
+    /// within a third of that, and would be absent without having stayed away.
+    fn settle_presence(&mut self, now: Time) {
+        let set = self.settings.presence_seconds;
+        if set >= self.presence || now.ms_since(self.settled) >= self.presence.saturating_mul(500) {
+            self.presence = set;
+            self.settled = now;
+        }
     }
 
     /// Notes an instance; admission is held once where that instance knew more than this store does.
@@ -240,7 +264,7 @@ impl Room {
         if !self.settings.mode.admits() || now < self.hold_until {
             return 0;
         }
-        let left = self.window.quota(&self.settings, now).left;
+        let left = self.window.left(&self.settings, now);
         match self.settings.max_active {
             0 => left,
             cap => left.min(cap.saturating_sub(self.turns.len() as u64)),
@@ -250,12 +274,12 @@ impl Room {
     /// Gives a turn to whoever's it is; the absent leave the line as they are met. `true`: the bound of one call was
     /// reached before the end.
     fn admit(&mut self, now: Time) -> bool {
-        let present_since = now.minus_seconds(self.settings.presence_seconds);
+        let present_since = now.minus_seconds(self.presence);
         for _ in 0..STEPS {
             if self.free(now) == 0 {
                 return false;
             }
-            let Some((ticket, visitor)) = self.line.next(self.window.quota(&self.settings, now)) else { return false };
+            let Some((ticket, visitor)) = self.line.next(self.window.late) else { return false };
             let Some(waiting) = self.line.leave(visitor) else { return false };
             if waiting.seen >= present_since && self.turns.find(visitor).is_none() {
                 self.offer(visitor, ticket, waiting.late, now);
@@ -265,17 +289,15 @@ impl Room {
     }
 
     fn offer(&mut self, visitor: Visitor, ticket: Ticket, late: bool, now: Time) {
-        self.window = self.window.at(&self.settings, now);
-        self.window.used += 1;
-        self.window.late += u64::from(late);
+        self.window = self.window.after_turn(&self.settings, now, late);
         self.admitted += 1;
         self.watermark = self.watermark.max(ticket);
-        self.turns.offer(visitor, ticket, &self.settings, now);
+        self.turns.offer(visitor, ticket, now.plus_seconds(self.presence));
     }
 
     /// Housekeeping: the absent leave the line, old memories go.
     fn sweep(&mut self, now: Time) {
-        self.line.sweep(now.minus_seconds(self.settings.presence_seconds), STEPS);
+        self.line.sweep(now.minus_seconds(self.presence), STEPS);
         self.turns.trim(now.minus_seconds(self.settings.memory_seconds()), STEPS);
         if self.entries.len() > STEPS {
             let old = now.minus_seconds(self.settings.ip_enqueue_limit_interval);

@@ -30,6 +30,11 @@ impl Turns {
         self.held.len()
     }
 
+    #[cfg(test)]
+    pub fn all(&self) -> impl Iterator<Item = (Visitor, Turn)> {
+        self.held.iter().map(|(visitor, turn)| (*visitor, *turn))
+    }
+
     pub fn find(&self, visitor: Visitor) -> Option<Turn> {
         self.held.get(&visitor).copied()
     }
@@ -43,9 +48,8 @@ impl Turns {
         self.holds(visitor, ticket) || self.spent.contains(visitor, ticket)
     }
 
-    /// Offers a turn for as long as presence lasts.
-    pub fn offer(&mut self, visitor: Visitor, ticket: Ticket, settings: &Settings, now: Time) {
-        let until = now.plus_seconds(settings.presence_seconds);
+    /// Offers a turn, to be taken before `until`.
+    pub fn offer(&mut self, visitor: Visitor, ticket: Ticket, until: Time) {
         self.hold(visitor, Turn { ticket, until, since: None });
     }
 
