@@ -125,7 +125,7 @@ pub fn synced(value: &Value, known: u64) -> Result<Synced, StoreError> {
         ready,
         watermark: Ticket(watermark),
         admitted,
-        window: Window { start: Time(start), used, late },
+        window: Window { last: Time(start), used, late: late != 0 },
         hold_until: Time(hold_until),
         instances,
     };
