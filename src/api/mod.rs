@@ -1,2 +1,152 @@
-//! The queue API.
+//! The queue API: the table of calls, and one file per call.
+//!
+//! A handler takes an `http::Request<Bytes>` and gives an `http::Response<Bytes>`; how they travel is `proxy`'s matter.
+//! To add a call: a line in [`ROUTES`], a file of its name, its entry in `openapi.json`, its rows in `tests/it/calls.rs`.
+
+mod auth;
+mod config;
+pub mod docs;
+mod enqueue;
+mod finish;
+mod health;
 pub mod problem;
+mod reply;
+mod status;
+mod verify;
+
+pub use health::Readiness;
+pub use status::{StatusBody, status_body};
+
+use crate::config::{Config, CookieOptions};
+use crate::gate::Gate;
+use crate::limit::Limiter;
+use crate::queue::AddressKey;
+use crate::rooms::Rooms;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use problem::Problem;
+use std::sync::{Arc, OnceLock};
+
+/// Where the calls are served in every configuration, and where the waiting page talks to.
+pub const PREFIX: &str = "/.gatekeeper";
+/// Bodies are read up to here.
+pub const MAX_BODY: u64 = 64 * 1024;
+
+/// Each page is more than a megabyte: made once, when it is first asked for.
+static SWAGGER: OnceLock<docs::Page> = OnceLock::new();
+static REDOC: OnceLock<docs::Page> = OnceLock::new();
+
+/// A call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Enqueue,
+    Status,
+    Verify,
+    Finish,
+    Config,
+    Health,
+    Ready,
+    Docs,
+    Redoc,
+    OpenApi,
+}
+
+/// A path, what it is called by, what its `Allow` says.
+type Route = (&'static str, &'static str, Call);
+
+/// The whole API.
+const ROUTES: [Route; 10] = [
+    ("/queue/enqueue", "POST, OPTIONS", Call::Enqueue),
+    ("/queue/status", "GET, HEAD, OPTIONS", Call::Status),
+    ("/queue/verify", "GET, HEAD, OPTIONS", Call::Verify),
+    ("/queue/finish", "DELETE, OPTIONS", Call::Finish),
+    ("/config", "GET, HEAD, POST, OPTIONS", Call::Config),
+    ("/health", "GET, HEAD, OPTIONS", Call::Health),
+    ("/health/ready", "GET, HEAD, OPTIONS", Call::Ready),
+    ("/docs", "GET, HEAD, OPTIONS", Call::Docs),
+    ("/redoc", "GET, HEAD, OPTIONS", Call::Redoc),
+    ("/openapi.json", "GET, HEAD, OPTIONS", Call::OpenApi),
+];
+
+/// Who calls, as the front door sees it.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub config: Arc<Config>,
+    /// The room that guards the site which the request was sent to.
+    pub site_room: Option<String>,
+    pub cookie: CookieOptions,
+    pub address: AddressKey,
+    pub is_https: bool,
+    /// The request came from a page of the same origin.
+    pub is_same_origin: bool,
+    /// Where the calls are, as the caller reached them: a prefix or nothing.
+    pub prefix: String,
+}
+
+/// The API and what it needs.
+pub struct Api {
+    pub gate: Arc<Gate>,
+    pub rooms: Arc<Rooms>,
+    pub limiter: Arc<Limiter>,
+    pub readiness: Arc<dyn Readiness>,
+}
+
+/// Whether a path belongs to the API, under the configured prefix or the fixed one: the prefix and the rest.
+pub fn own_path<'a>(path: &'a str, configured: &str) -> Option<(String, &'a str)> {
+    if let Some(rest) = below(path, PREFIX) {
+        return Some((PREFIX.to_owned(), rest));
+    }
+    if !configured.is_empty() {
+        return below(path, configured).map(|rest| (configured.to_owned(), rest));
+    }
+    let is_ours = path == "/queue" || path.starts_with("/queue/") || ROUTES.iter().any(|(known, ..)| *known == path);
+    is_ours.then(|| (String::new(), path))
+}
+
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A request with what was found out about it.
+struct Asked<'a> {
+    api: &'a Api,
+    caller: &'a Caller,
+    headers: &'a HeaderMap,
+    query: Option<&'a str>,
+    body: &'a Bytes,
+}
+
+impl Api {
+    /// Answers a call; `path` is below the prefix.
+    pub async fn handle(&self, caller: &Caller, path: &str, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let asked = Asked { api: self, caller, headers: &parts.headers, query: parts.uri.query(), body: &body };
+        let answer = match ROUTES.iter().find(|(known, ..)| *known == path) {
+            None => Err(Problem::NotFound),
+            Some((_, allow, _)) if parts.method == Method::OPTIONS => Ok(reply::options(allow)),
+            Some((_, allow, _)) if !allow.split(", ").any(|method| method == parts.method.as_str()) => {
+                Err(Problem::MethodNotAllowed(allow))
+            }
+            Some((.., call)) => self.call(*call, &parts.method, &asked).await,
+        };
+        let mut response = answer.unwrap_or_else(Problem::into_response);
+        reply::allow_origin(&mut response, caller, &parts.headers);
+        response
+    }
+
+    async fn call(&self, call: Call, method: &Method, asked: &Asked<'_>) -> Result<Response<Bytes>, Problem> {
+        match call {
+            Call::Enqueue => enqueue::enqueue(asked).await,
+            Call::Status => status::status(asked).await,
+            Call::Verify => verify::verify(asked).await,
+            Call::Finish => finish::finish(asked).await,
+            Call::Config if method == Method::POST => config::change(asked).await,
+            Call::Config => config::read(asked).await,
+            Call::Health => Ok(health::alive()),
+            Call::Ready => Ok(health::ready(self.readiness.as_ref())),
+            Call::Docs => Ok(reply::page(SWAGGER.get_or_init(docs::swagger_page))),
+            Call::Redoc => Ok(reply::page(REDOC.get_or_init(docs::redoc_page))),
+            Call::OpenApi => Ok(reply::json_text(StatusCode::OK, docs::openapi(&asked.caller.prefix))),
+        }
+    }
+}

@@ -4,8 +4,10 @@
 //! what this instance knows of the room. `proxy` and `api` carry the [`Decision`] out. The store is asked only where a
 //! turn may have come or somebody may walk in; everything else is answered from the snapshot.
 
+pub mod cookie;
 mod decision;
 mod facts;
+pub mod kind;
 mod pace;
 mod place;
 mod status;

@@ -1,0 +1,104 @@
+//! Who is calling: the key that picks the room, the user id, the token.
+
+use super::problem::Problem;
+use super::Asked;
+use crate::config::{RoomConfig, Scope};
+use crate::gate::{Genuine, cookie};
+use crate::rooms::LiveRoom;
+use crate::token::TokenError;
+use crate::queue::FieldError;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// A user id is at most so long.
+const MAX_USER: usize = 128;
+
+/// The value of a header in either spelling (`business_id`, `business-id`); both with different values are refused.
+pub fn either<'a>(asked: &Asked<'a>, name: &str) -> Result<Option<&'a str>, Problem> {
+    let hyphenated = name.replace('_', "-");
+    let mut values = Vec::new();
+    for spelling in [name, hyphenated.as_str()] {
+        values.extend(asked.headers.get_all(spelling));
+    }
+    let Some(first) = values.first() else { return Ok(None) };
+    if values.iter().any(|value| value != first) {
+        return Err(Problem::ConflictingHeaders);
+    }
+    Ok(first.to_str().ok().filter(|value| !value.is_empty()).or(Some("\u{0}")).filter(|_| !first.is_empty()))
+}
+
+/// The room that the key opens, if its scope covers the call.
+pub fn room(asked: &Asked<'_>, needed: Scope) -> Result<Arc<LiveRoom>, Problem> {
+    let key = either(asked, "business_id")?.ok_or(Problem::MissingKey)?;
+    let (room, scope) = find_key(&asked.caller.config.rooms, key).ok_or(Problem::UnknownKey)?;
+    if needed == Scope::Full && scope == Scope::Browser {
+        return Err(Problem::KeyScope);
+    }
+    asked.api.rooms.find(room).ok_or(Problem::UnknownKey)
+}
+
+/// Every key is compared, and in constant time: how long it takes tells nothing.
+fn find_key<'a>(rooms: &'a [RoomConfig], key: &str) -> Option<(&'a str, Scope)> {
+    let mut found = None;
+    for room in rooms {
+        for known in &room.keys {
+            if bool::from(known.key.expose().as_bytes().ct_eq(key.as_bytes())) {
+                found = Some((room.name.as_str(), known.scope));
+            }
+        }
+    }
+    found
+}
+
+/// Whether the caller shows a key at all.
+pub fn has_key(asked: &Asked<'_>) -> Result<bool, Problem> {
+    Ok(either(asked, "business_id")?.is_some())
+}
+
+/// The room of a call without a key, by a page: named in the query, else the one that guards the site.
+pub fn page_room(asked: &Asked<'_>) -> Result<Arc<LiveRoom>, Problem> {
+    let named = asked.query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("room=")));
+    let name = named.or(asked.caller.site_room.as_deref()).ok_or(Problem::MissingKey)?;
+    asked.api.rooms.find(name).ok_or(Problem::MissingKey)
+}
+
+/// Whom the call is about.
+pub fn user<'a>(asked: &Asked<'a>) -> Result<&'a str, Problem> {
+    let refused = |message: &str| {
+        Problem::InvalidField(vec![FieldError { field: "user_id".to_owned(), message: message.to_owned() }])
+    };
+    let user = either(asked, "user_id")?.ok_or_else(|| refused("is missing: send it as a header, user_id or user-id"))?;
+    if user.len() > MAX_USER || !user.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refused("must be 1 to 128 visible ASCII characters"));
+    }
+    Ok(user)
+}
+
+/// The token of the call: the `jwt` header, `Authorization: Bearer`, the cookie, in that order.
+pub fn token(asked: &Asked<'_>, room: &LiveRoom) -> Result<Genuine, Problem> {
+    let header = asked.headers.get("jwt").and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
+    if let Some(token) = header.or_else(|| cookie::bearer(asked.headers)) {
+        return asked.api.gate.read(room, token).map_err(problem_of);
+    }
+    cookie_token(asked, room)
+}
+
+/// The token of the visitor's cookie; the best one, where a browser holds several.
+pub fn cookie_token(asked: &Asked<'_>, room: &LiveRoom) -> Result<Genuine, Problem> {
+    let shown: Vec<_> = cookie::tokens(asked.headers, None, room.name())
+        .into_iter()
+        .filter(|shown| shown.source == crate::gate::Source::Cookie)
+        .collect();
+    let first = shown.first().ok_or(Problem::MissingToken)?;
+    match asked.api.gate.best(room, &shown) {
+        Some(genuine) => Ok(genuine),
+        None => asked.api.gate.read(room, first.token).map_err(problem_of),
+    }
+}
+
+fn problem_of(error: TokenError) -> Problem {
+    match error {
+        TokenError::Invalid => Problem::InvalidToken,
+        TokenError::WrongRoom => Problem::WrongRoom,
+    }
+}

@@ -1,0 +1,107 @@
+//! GET /queue/status: where a visitor stands.
+
+use super::problem::{Problem, RateLimit};
+use super::{Asked, auth, reply};
+use crate::config::Scope;
+use crate::gate::{Place, State, Status};
+use crate::limit::{Subject, key};
+use crate::queue::Mode;
+use crate::rooms::LiveRoom;
+use crate::telemetry::rfc3339;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+/// The body of the answer, and what the waiting JSON is made of.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusBody {
+    pub warning_msg: Option<&'static str>,
+    pub jwt_token: String,
+    pub position: Option<u64>,
+    pub ready: bool,
+    pub state: &'static str,
+    pub waiting: u64,
+    pub eta_seconds: Option<Eta>,
+    pub poll_after_ms: u64,
+    pub expires_at: Option<String>,
+    pub message: Option<String>,
+}
+
+/// A range of seconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Eta {
+    pub low: u64,
+    pub high: u64,
+}
+
+/// What a visitor is told, as JSON has it.
+pub fn status_body(status: Status) -> StatusBody {
+    let eta = status.estimate.map(|range| Eta { low: range.low_seconds, high: range.high_seconds });
+    StatusBody {
+        warning_msg: (status.state == State::Unknown).then_some("User not found in queue. Enqueue again."),
+        jwt_token: status.token.unwrap_or_default(),
+        position: status.position,
+        ready: status.state == State::Ready,
+        state: status.state.name(),
+        waiting: status.waiting,
+        eta_seconds: eta,
+        poll_after_ms: status.poll_after_ms,
+        expires_at: status.expires_at.map(|time| rfc3339(time.0)),
+        message: status.message,
+    }
+}
+
+pub(super) async fn status(asked: &Asked<'_>) -> Result<Response<Bytes>, Problem> {
+    let by_cookie = !auth::has_key(asked)?;
+    let room = if by_cookie { auth::page_room(asked)? } else { auth::room(asked, Scope::Browser)? };
+    if !by_cookie {
+        limit(asked, &room, Subject::Address(asked.caller.address))?;
+    }
+    let genuine = match if by_cookie { auth::cookie_token(asked, &room) } else { auth::token(asked, &room) } {
+        // The page of a room that takes nobody holds no ticket, and wants to know when that changes.
+        Err(Problem::MissingToken) if by_cookie && room.view().settings.mode == Mode::Closed => {
+            let status = Status { state: State::Closed, ..asked.api.gate.status(&room, &Place::Gone) };
+            return Ok(reply::json(StatusCode::OK, &status_body(status)));
+        }
+        genuine => genuine?,
+    };
+    if by_cookie {
+        limit(asked, &room, Subject::Visitor(genuine.visitor))?;
+    }
+    let (place, mut status) = asked.api.gate.ask(&room, &genuine, asked.caller.address).await;
+    if let Place::Limited { retry_after } = place {
+        return Err(super::enqueue::over_limit(&room.view().settings, retry_after));
+    }
+    // A place that is gone has no token any more, but the answer always carries one.
+    let is_new = status.is_new;
+    status.token.get_or_insert_with(|| genuine.token.clone());
+    let token = status.token.clone().unwrap_or_default();
+    let mut body = status_body(status);
+    if by_cookie {
+        // The cookie is for the browser alone; a script has no need to read it.
+        body.jwt_token = String::new();
+    }
+    let mut response = reply::json(StatusCode::OK, &body);
+    if by_cookie && is_new {
+        reply::set_cookie(&mut response, asked, &room, &token);
+    }
+    Ok(response)
+}
+
+fn limit(asked: &Asked<'_>, room: &LiveRoom, subject: Subject) -> Result<(), Problem> {
+    let view = room.view();
+    let (limit, window) =
+        (view.settings.ip_status_polling_limit, view.settings.ip_status_polling_limit_interval);
+    let verdict = asked.api.limiter.check(key(room.name(), subject), limit, window, room.now());
+    if verdict.allowed {
+        return Ok(());
+    }
+    Err(Problem::RateLimited(RateLimit {
+        policy: "status",
+        limit,
+        window,
+        remaining: verdict.remaining,
+        reset: verdict.reset_seconds,
+        retry_after: verdict.reset_seconds,
+    }))
+}

@@ -1,0 +1,56 @@
+//! What one request carries through pingora's hooks.
+
+use super::client::Client;
+use crate::config::{Config, Site};
+use crate::gate::Guest;
+use crate::rooms::LiveRoom;
+use crate::telemetry::metrics::InFlightGuard;
+use crate::telemetry::words::Reason;
+use std::sync::Arc;
+
+/// What became of the request: set once, in `request_filter`, and only looked at later.
+#[derive(Debug, Default)]
+pub enum Outcome {
+    #[default]
+    Undecided,
+    Forward {
+        /// Who is inside, where somebody is.
+        guest: Option<Guest>,
+    },
+    /// Answered here.
+    Answered,
+}
+
+/// The state of one request.
+pub struct RequestContext {
+    /// Pinned: one request sees one configuration.
+    pub config: Arc<Config>,
+    pub request_id: String,
+    /// µs of the machine's clock.
+    pub started: u64,
+    pub client: Option<Client>,
+    pub host: String,
+    /// The place in `config.sites`.
+    pub site: Option<usize>,
+    pub room: Option<Arc<LiveRoom>>,
+    pub outcome: Outcome,
+    pub reason: Reason,
+    /// Whether a person waits for a page.
+    pub wants_page: bool,
+    pub is_upgrade: bool,
+    /// Body bytes that came so far.
+    pub body_bytes: u64,
+    /// Attempts to connect to an origin.
+    pub attempts: u32,
+    /// When the request went to the origin, and when the answer's header was there (µs).
+    pub origin_asked: Option<u64>,
+    pub origin_answered: Option<u64>,
+    /// The status of an answer that `write_error_response` sent.
+    pub in_flight: InFlightGuard,
+}
+
+impl RequestContext {
+    pub fn site(&self) -> Option<&Site> {
+        self.config.sites.get(self.site?)
+    }
+}

@@ -1,0 +1,172 @@
+//! What the origin gets to see, and what of its answer the visitor does.
+
+use super::client::Client;
+use super::context::RequestContext;
+use crate::gate::{Guest, cookie};
+use http::{HeaderMap, header};
+use pingora::Result;
+use pingora::http::{RequestHeader, ResponseHeader};
+
+/// Headers that say what only this proxy may say, or that make an origin read another path or method than the one that
+/// was decided on.
+const NEVER_FROM_CLIENTS: [&str; 14] = [
+    "jwt",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-uri",
+    "x-forwarded-prefix",
+    "x-real-ip",
+    "x-request-id",
+    "forwarded",
+];
+/// The origin's order to end the visitor's stay.
+const COMMAND: &str = "gatekeeper-command";
+
+/// Removes what no client may say, in either spelling, and says it.
+pub fn prepare(request: &mut RequestHeader, context: &RequestContext, client: &Client, guest: Option<&Guest>) -> Result<()> {
+    let refused: Vec<_> = request.headers.keys().filter(|name| is_refused(name.as_str())).cloned().collect();
+    for name in refused {
+        request.remove_header(&name);
+    }
+    hide_cookie(request, context)?;
+    let scheme = if client.is_https { "https" } else { "http" };
+    let host = client.forwarded_host.as_deref().unwrap_or(&context.host);
+    request.insert_header("X-Forwarded-For", &client.forwarded_for)?;
+    request.insert_header("X-Forwarded-Proto", scheme)?;
+    request.insert_header("X-Forwarded-Host", host)?;
+    request.insert_header("X-Request-Id", &context.request_id)?;
+    if let (Some(guest), Some(room)) = (guest, &context.room) {
+        request.insert_header("jwt", &guest.token)?;
+        request.insert_header("X-Gatekeeper-User", &guest.claims.sub)?;
+        request.insert_header("X-Gatekeeper-Room", room.name())?;
+    }
+    Ok(())
+}
+
+fn is_refused(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    name.starts_with("x-gatekeeper-") || NEVER_FROM_CLIENTS.contains(&name.as_str())
+}
+
+/// Our cookie is between the visitor and us; the origin gets the token in a header of its own.
+fn hide_cookie(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    let Some(room) = &context.room else { return Ok(()) };
+    let name = cookie::name(room.name());
+    let kept: Vec<String> = request
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty() && pair.split('=').next().is_some_and(|key| key.trim() != name))
+        .map(str::to_owned)
+        .collect();
+    if !request.headers.contains_key(header::COOKIE) {
+        return Ok(());
+    }
+    if kept.is_empty() {
+        request.remove_header(&header::COOKIE);
+        return Ok(());
+    }
+    request.insert_header(header::COOKIE, kept.join("; "))
+}
+
+/// Whether the origin says that the visitor is done; the visitor doesn't see it.
+pub fn take_command(response: &mut ResponseHeader) -> bool {
+    let command = response.remove_header(COMMAND);
+    command.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"finish"))
+}
+
+/// Adds the visitor's cookie. An answer that carries it must not be kept for others; where it is only a renewal, an
+/// answer that others may keep goes without.
+pub fn add_cookie(response: &mut ResponseHeader, line: &str, is_renewal: bool) -> Result<()> {
+    if is_shared(&response.headers) {
+        if is_renewal {
+            return Ok(());
+        }
+        let kept: Vec<String> = directives(&response.headers)
+            .filter(|directive| directive != "public" && !directive.starts_with("s-maxage"))
+            .chain(["private".to_owned()])
+            .collect();
+        response.insert_header(header::CACHE_CONTROL, kept.join(", "))?;
+    } else if !response.headers.contains_key(header::CACHE_CONTROL) {
+        response.insert_header(header::CACHE_CONTROL, "private")?;
+    }
+    response.append_header(header::SET_COOKIE, line)?;
+    Ok(())
+}
+
+/// Whether a shared cache may keep the answer by what it says (RFC 9111, 3).
+fn is_shared(headers: &HeaderMap) -> bool {
+    let mut is_allowed = headers.contains_key(header::EXPIRES);
+    for directive in directives(headers) {
+        match directive.as_str() {
+            "private" | "no-store" => return false,
+            "public" => is_allowed = true,
+            other if other.starts_with("max-age") || other.starts_with("s-maxage") => is_allowed = true,
+            _ => {}
+        }
+    }
+    is_allowed
+}
+
+fn directives(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    let values: Vec<&str> =
+        headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok()).collect();
+    let all: Vec<String> = values.join(",").split(',').map(|one| one.trim().to_ascii_lowercase()).collect();
+    all.into_iter().filter(|one| !one.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(cache: Option<&str>) -> ResponseHeader {
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        if let Some(cache) = cache {
+            response.insert_header("cache-control", cache.to_owned()).unwrap();
+        }
+        response
+    }
+
+    #[test]
+    fn an_answer_with_our_cookie_is_private_and_a_renewal_leaves_shared_ones_alone() {
+        for (cache, renewal, expected) in [
+            (None, false, Some("private")),
+            (None, true, Some("private")),
+            (Some("public, max-age=60"), false, Some("max-age=60, private")),
+            (Some("no-store"), false, Some("no-store")),
+            (Some("private, max-age=5"), true, Some("private, max-age=5")),
+            (Some("public, max-age=60"), true, None),
+            (Some("s-maxage=9"), true, None),
+        ] {
+            let mut response = response(cache);
+            add_cookie(&mut response, "a=b", renewal).unwrap();
+            let set = response.headers.contains_key("set-cookie");
+            let got = response.headers.get("cache-control").map(|value| value.to_str().unwrap());
+            assert_eq!(set.then_some(got).flatten(), expected, "{cache:?} {renewal}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_proxy_may_say_is_refused_in_either_spelling() {
+        for name in ["jwt", "x-gatekeeper-user", "x_gatekeeper_room", "x_forwarded_for", "x-original-url", "forwarded"] {
+            assert!(is_refused(name), "{name}");
+        }
+        assert!(!is_refused("x-custom"));
+    }
+
+    #[test]
+    fn the_command_is_taken_out() {
+        let mut response = response(None);
+        response.insert_header("Gatekeeper-Command", "Finish").unwrap();
+        assert!(take_command(&mut response) && !take_command(&mut response));
+    }
+}

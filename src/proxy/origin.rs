@@ -1,0 +1,161 @@
+//! The origins of each site: their addresses, their health, and whose turn it is.
+
+use crate::config::{Config, Origin, Site};
+use crate::telemetry::metrics::Metrics;
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use pingora::lb::discovery::ServiceDiscovery;
+use pingora::lb::health_check::{HealthCheck, HttpHealthCheck, TcpHealthCheck};
+use pingora::lb::selection::RoundRobin;
+use pingora::lb::{Backend, Backends, LoadBalancer};
+use pingora::prelude::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Names are looked up again so often.
+const RESOLVE_EVERY_SECONDS: u64 = 10;
+/// A connection to an origin that lies idle for longer is closed.
+const IDLE: Duration = Duration::from_secs(60);
+/// What can't be written for so long is given up.
+const WRITE: Duration = Duration::from_secs(30);
+
+/// One site's origins.
+struct Pool {
+    site: Site,
+    balancer: LoadBalancer<RoundRobin>,
+}
+
+/// The origins of all sites, in the order of the configuration.
+pub struct Origins {
+    pools: ArcSwap<Vec<Arc<Pool>>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Origins {
+    pub fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
+        let origins = Self { pools: ArcSwap::default(), metrics };
+        origins.configure(config);
+        origins
+    }
+
+    /// Takes over what the configuration says; what is known of the health of origins is found out anew.
+    pub fn configure(&self, config: &Config) {
+        self.pools.store(Arc::new(config.sites.iter().map(|site| Arc::new(Pool::new(site))).collect()));
+    }
+
+    /// A healthy origin of a site, as a peer to connect to.
+    pub fn choose(&self, site: usize, is_upgrade: bool) -> Result<HttpPeer> {
+        let pools = self.pools.load();
+        let pool = pools.get(site).ok_or_else(|| Error::new(ErrorType::HTTPStatus(502)))?;
+        let backend = pool.balancer.select(b"", 64).ok_or_else(|| Error::new(ErrorType::HTTPStatus(502)))?;
+        let origin = backend.ext.get::<Origin>();
+        let (is_tls, name) = origin.map_or((false, String::new()), |origin| (origin.tls, origin.host.clone()));
+        let mut peer = HttpPeer::new(backend.addr, is_tls, name);
+        let site = &pool.site;
+        peer.options.connection_timeout = Some(Duration::from_secs(site.connect_seconds));
+        peer.options.total_connection_timeout = Some(Duration::from_secs(site.connect_seconds * 2));
+        let read = if is_upgrade { site.upgrade_read_seconds } else { site.read_seconds };
+        peer.options.read_timeout = Some(Duration::from_secs(read));
+        peer.options.write_timeout = Some(WRITE);
+        peer.options.idle_timeout = Some(IDLE);
+        Ok(peer)
+    }
+
+    /// Whether every site has an origin that answers.
+    pub fn are_healthy(&self) -> bool {
+        self.pools.load().iter().all(|pool| pool.balancer.select(b"", 64).is_some())
+    }
+
+    /// Looks names up and checks health until `stop` says so.
+    pub async fn keep(&self, mut stop: watch::Receiver<bool>) {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        let mut passed: u64 = 0;
+        let mut seen: Vec<Arc<Pool>> = Vec::new();
+        loop {
+            tokio::select! {
+                _ = second.tick() => {}
+                _ = async { let _ = stop.wait_for(|stop| *stop).await; } => return,
+            }
+            let pools = self.pools.load_full();
+            for pool in pools.iter() {
+                let is_new = !seen.iter().any(|known| Arc::ptr_eq(known, pool));
+                if is_new || passed % RESOLVE_EVERY_SECONDS == 0 {
+                    if let Err(error) = pool.balancer.update().await {
+                        tracing::warn!(error = %error.etype().as_str(), "an origin's name can't be looked up");
+                    }
+                }
+                if is_new || passed % pool.site.health.interval_seconds.max(1) == 0 {
+                    pool.balancer.backends().run_health_check(true).await;
+                    self.report(pool);
+                }
+            }
+            seen.clone_from(&pools);
+            passed += 1;
+        }
+    }
+
+    fn report(&self, pool: &Pool) {
+        let name = site_name(&pool.site);
+        for backend in pool.balancer.backends().get_backend().iter() {
+            let up = pool.balancer.backends().ready(backend);
+            let origin = backend.ext.get::<Origin>().map_or_else(|| backend.addr.to_string(), ToString::to_string);
+            self.metrics.origin_up(&name, &origin).set(i64::from(up));
+        }
+    }
+}
+
+/// A site's name in the metrics: its first host.
+pub fn site_name(site: &Site) -> String {
+    site.hosts.first().map(ToString::to_string).unwrap_or_default()
+}
+
+impl Pool {
+    fn new(site: &Site) -> Self {
+        let mut backends = Backends::new(Box::new(Names(site.origins.clone())));
+        backends.set_health_check(health_check(site));
+        Self { site: site.clone(), balancer: LoadBalancer::from_backends(backends) }
+    }
+}
+
+fn health_check(site: &Site) -> Box<dyn HealthCheck + Send + Sync> {
+    let failures = usize::try_from(site.health.failures).unwrap_or(1).max(1);
+    let Some(path) = &site.health.path else {
+        let mut check = TcpHealthCheck::new();
+        check.consecutive_failure = failures;
+        return check;
+    };
+    let host = site.origins.first().map(|origin| origin.host.clone()).unwrap_or_default();
+    let is_tls = site.origins.first().is_some_and(|origin| origin.tls);
+    let mut check = HttpHealthCheck::new(&host, is_tls);
+    check.consecutive_failure = failures;
+    if let Ok(uri) = path.parse() {
+        check.req.set_uri(uri);
+    }
+    Box::new(check)
+}
+
+/// Origins by name, looked up without blocking anybody.
+struct Names(Vec<Origin>);
+
+#[async_trait]
+impl ServiceDiscovery for Names {
+    async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
+        let mut found = BTreeSet::new();
+        for origin in &self.0 {
+            let host = origin.host.trim_start_matches('[').trim_end_matches(']');
+            let Ok(addresses) = tokio::net::lookup_host((host, origin.port)).await else { continue };
+            for address in addresses {
+                let mut backend = Backend::new(&address.to_string())?;
+                backend.ext.insert(origin.clone());
+                found.insert(backend);
+            }
+        }
+        if found.is_empty() {
+            return Error::e_explain(ErrorType::InternalError, "no address");
+        }
+        Ok((found, HashMap::new()))
+    }
+}
