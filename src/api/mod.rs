@@ -1,3 +1,4 @@
 //! The calls of API.md.
 
+pub mod docs;
 pub mod problem;
