@@ -263,16 +263,4 @@ mod tests {
         let page = page("<head></head><script>let a = 1;</script>");
         assert!(page.csp.ends_with("script-src 'sha256-xY6QKfH9PRsQnLz56nj6MBwiK5oHg+im1Jkpdp1x/Ck='"), "{}", page.csp);
     }
-
-    /// For a look at the pages in a browser: `cargo test -- --ignored --exact api::docs::tests::dump`, then serve the folder.
-    #[test]
-    #[ignore]
-    fn dump() {
-        std::fs::write("/tmp/pw/docs.html", swagger_page().html).unwrap();
-        std::fs::write("/tmp/pw/docs.csp", swagger_page().csp).unwrap();
-        std::fs::write("/tmp/pw/redoc.html", redoc_page().html).unwrap();
-        std::fs::write("/tmp/pw/redoc.csp", redoc_page().csp).unwrap();
-        std::fs::write("/tmp/pw/openapi.json", openapi("")).unwrap();
-        std::fs::write("/tmp/pw/openapi-prefix.json", openapi("/.gatekeeper")).unwrap();
-    }
 }
