@@ -32,6 +32,8 @@ pub enum Step {
     OpenPage(usize),
     WalkIn(usize),
     Sleep(usize),
+    /// Comes back by itself after so many seconds.
+    Nap(usize, u64),
     Wake(usize),
     Finish(usize),
     Set(&'static str, Value),
@@ -49,6 +51,7 @@ pub fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
         4 => who().prop_map(Step::OpenPage),
         2 => who().prop_map(Step::WalkIn),
         2 => who().prop_map(Step::Sleep),
+        4 => (who(), 20u64..100).prop_map(|(n, seconds)| Step::Nap(n, seconds)),
         3 => who().prop_map(Step::Wake),
         2 => who().prop_map(Step::Finish),
         3 => setting().prop_map(|(name, value)| Step::Set(name, value)),
@@ -201,6 +204,9 @@ impl World {
             Step::WalkIn(n) => self.arrive(n, Entry::WalkIn),
             Step::OpenPage(n) => self.open_page(n),
             Step::Sleep(n) => (self.people[n].awake, self.people[n].faithful) = (false, false),
+            Step::Nap(n, seconds) => {
+                (self.people[n].poll, self.people[n].faithful) = (self.now.plus_seconds(seconds), false);
+            }
             Step::Wake(n) => (self.people[n].awake, self.people[n].poll) = (true, self.now),
             Step::Finish(n) => self.finish(n),
             Step::Set(name, value) => self.set(name, value),
