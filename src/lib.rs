@@ -6,6 +6,7 @@ pub mod config;
 pub mod gate;
 pub mod limit;
 pub mod page;
+pub mod proxy;
 pub mod queue;
 pub mod random;
 pub mod rooms;

@@ -14,6 +14,7 @@ mod reply;
 mod status;
 mod verify;
 
+pub use enqueue::over_limit;
 pub use health::Readiness;
 pub use status::{StatusBody, status_body};
 
