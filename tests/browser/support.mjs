@@ -37,6 +37,23 @@ export async function until(what, ask, milliseconds = 15_000) {
   }
 }
 
+const endings = new WeakMap();
+
+/** Runs when the test ends, last added first (node's own hooks go the other way): browser, then gate, then site. */
+function atEnd(t, stop) {
+  if (!endings.has(t)) {
+    endings.set(t, []);
+    t.after(async () => {
+      const failures = [];
+      for (const ending of endings.get(t).reverse()) {
+        await Promise.resolve().then(ending).catch((error) => failures.push(error));
+      }
+      if (failures.length > 0) throw failures[0];
+    });
+  }
+  endings.get(t).push(stop);
+}
+
 // === The gate and the site behind it ===
 
 /**
@@ -47,9 +64,9 @@ export async function until(what, ask, milliseconds = 15_000) {
  */
 export async function scene(t, { settings = {}, protect = ['/**'], pages = {} } = {}) {
   const site = await startSite(pages);
-  t.after(() => site.stop());
+  atEnd(t, () => site.stop());
   const gate = await startGate({ origin: site.address, settings, protect });
-  t.after(() => gate.stop());
+  atEnd(t, () => gate.stop());
   return { gate, site };
 }
 
@@ -248,7 +265,7 @@ after(async () => (await launched)?.close());
 /** A person's browser (own cookies), for one test; `options` are Playwright's for a context. */
 export async function openBrowser(t, options = {}) {
   const context = await (await browser()).newContext(options);
-  t.after(() => context.close());
+  atEnd(t, () => context.close());
   return context;
 }
 
@@ -257,7 +274,7 @@ export async function openTab(t, context) {
   const tab = await context.newPage();
   const errors = [];
   tab.on('pageerror', (error) => errors.push(String(error)));
-  t.after(() => {
+  atEnd(t, () => {
     if (errors.length > 0) throw new Error(`errors of scripts in the page:\n${errors.join('\n')}`);
   });
   tab.statuses = [];
