@@ -1,1 +1,5 @@
-fn main() {}
+//! The program: see `gatekeeper::cli`.
+
+fn main() -> std::process::ExitCode {
+    gatekeeper::cli::main()
+}

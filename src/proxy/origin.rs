@@ -1,6 +1,6 @@
 //! The origins of each site: their addresses, their health, and whose turn it is.
 
-use crate::config::{Config, Origin, Site};
+use crate::config::{Config, HostPattern, Origin, Site};
 use crate::telemetry::metrics::Metrics;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -109,7 +109,10 @@ impl Origins {
 
 /// A site's name in the metrics: its first host.
 pub fn site_name(site: &Site) -> String {
-    site.hosts.first().map(ToString::to_string).unwrap_or_default()
+    match site.hosts.first() {
+        Some(HostPattern::Exact(host)) => host.clone(),
+        Some(HostPattern::Any) | None => "*".to_owned(),
+    }
 }
 
 impl Pool {

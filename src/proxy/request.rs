@@ -7,11 +7,11 @@ use super::{Door, answer, waiting};
 use crate::api::problem::Problem;
 use crate::api::{Caller, MAX_BODY, own_path};
 use crate::config::{CookieOptions, Limits, SameSite};
-use crate::gate::{Decision, Facts, Kind, Source, cookie, kind};
+use crate::gate::{Decision, Facts, Kind, cookie, kind};
 use crate::limit::address_key;
 use crate::rooms::LiveRoom;
 use crate::telemetry::words::Reason;
-use http::{HeaderMap, Method, Request, header};
+use http::{Method, Request, header};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use std::net::{IpAddr, SocketAddr};
@@ -156,7 +156,7 @@ async fn carry_out(
         }
         Decision::Pass(guest, reason) => {
             context.reason = reason;
-            if let Some(clean) = clean_address(session, context, room) {
+            if let Some(clean) = clean_address(session, context) {
                 context.outcome = Outcome::Answered;
                 let response = waiting::redirect(&clean, &guest, room, context);
                 answer::send(session, response).await?;
@@ -180,14 +180,14 @@ async fn carry_out(
 }
 
 /// Where the token is moved from the address to the cookie: only for a GET, a redirect would lose anything else.
-fn clean_address(session: &Session, context: &RequestContext, room: &LiveRoom) -> Option<String> {
+fn clean_address(session: &Session, context: &RequestContext) -> Option<String> {
     let request = session.req_header();
     let query = request.uri.query()?;
     if !context.site()?.strip_query_token || request.method != Method::GET || !context.wants_page {
         return None;
     }
-    let tokens = cookie::tokens(&HeaderMap::new(), Some(query), room.name());
-    tokens.iter().any(|shown| shown.source == Source::Query).then(|| {
+    let has_token = query.split('&').any(|pair| pair.starts_with("jwt="));
+    has_token.then(|| {
         let rest = cookie::query_without_token(query);
         let path = crate::page::LocalUrl::new(request.uri.path());
         if rest.is_empty() { path.to_string() } else { format!("{path}?{rest}") }

@@ -1,7 +1,7 @@
 //! Which site a request is for, and whether its rules guard it.
 
 use super::path::{PathView, view};
-use crate::config::{Bypass, Config, Site, normal_host};
+use crate::config::{Bypass, Config, HostPattern, Site, normal_host};
 use crate::gate::kind;
 use crate::telemetry::words::Reason;
 use http::{HeaderMap, Method};
@@ -29,12 +29,10 @@ pub struct Request<'a> {
 /// The site of a host: named exactly, else the one for any host.
 pub fn find(config: &Config, host: &str) -> Option<usize> {
     let host = normal_host(host)?;
-    let named = |site: &Site| site.hosts.iter().any(|pattern| *pattern != HostPattern::Any && pattern.matches(&host));
+    let named = |site: &Site| site.hosts.iter().any(|pattern| !matches!(pattern, HostPattern::Any) && pattern.matches(&host));
     let any = |site: &Site| site.hosts.iter().any(|pattern| pattern.matches(&host));
     config.sites.iter().position(named).or_else(|| config.sites.iter().position(any))
 }
-
-use crate::config::HostPattern;
 
 /// First match wins; what can be read in two ways never matches an exception.
 pub fn rule(site: &Site, request: Request<'_>) -> Rule {

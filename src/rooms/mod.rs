@@ -4,11 +4,13 @@
 //! them up with the next sync (`sync.rs`, four times a second, whatever the crowd). It promises that nothing here waits
 //! for the store longer than the store's own bound, and that what could not be handed up is kept for the next sync.
 
+mod counted;
 mod pending;
 mod room;
 mod store_clock;
 mod sync;
 
+pub use counted::CountedStore;
 pub use room::{FinishOutcome, LiveRoom, Registration, Unavailable, View};
 pub use store_clock::StoreClock;
 pub use sync::{SYNC_EVERY, run};

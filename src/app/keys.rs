@@ -1,0 +1,54 @@
+//! The keys that sign tokens: from the configuration, or made once and kept in `state_dir`.
+
+use super::StartError;
+use crate::config::Config;
+use crate::token::Keyring;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// The file in `state_dir` that holds the secret.
+const FILE: &str = "secret";
+/// A secret made for this process alone: kept over reloads.
+static FOR_THIS_PROCESS: OnceLock<String> = OnceLock::new();
+
+/// The ring of the configured secrets; where there are none, of one of our own (the embedded store only: `config` sees to
+/// that).
+pub fn keyring(config: &Config) -> Result<Keyring, StartError> {
+    let mut secrets: Vec<String> = config.tokens.secrets.iter().map(|secret| secret.expose().to_owned()).collect();
+    if secrets.is_empty() {
+        secrets.push(match &config.server.state_dir {
+            Some(directory) => kept(directory)?,
+            None => FOR_THIS_PROCESS.get_or_init(crate::random::secret).clone(),
+        });
+    }
+    let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    let id_secret = config.tokens.id_secret.as_ref().map(crate::config::Secret::expose);
+    Keyring::new(&secrets, id_secret).map_err(|error| StartError::one(format!("tokens.secrets: {error}")))
+}
+
+/// Whether the configured secrets will do; makes none.
+pub fn configured(config: &Config) -> Result<(), StartError> {
+    if config.tokens.secrets.is_empty() { Ok(()) } else { keyring(config).map(|_| ()) }
+}
+
+fn kept(directory: &Path) -> Result<String, StartError> {
+    let path = directory.join(FILE);
+    let failed = |error: std::io::Error| StartError::one(format!("server.state_dir: {}: {error}", path.display()));
+    match fs::read_to_string(&path) {
+        Ok(secret) => return Ok(secret.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    fs::create_dir_all(directory).map_err(failed)?;
+    let secret = crate::random::secret();
+    // Written aside and moved: a half-written secret would void every place after a crash.
+    let aside = directory.join("secret.new");
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(failed)?;
+    file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&aside, &path).map_err(failed)?;
+    Ok(secret)
+}

@@ -1,0 +1,217 @@
+//! The composition root: makes everything, hands it to everything, and changes it on reload. The only place that knows
+//! all of it.
+
+mod keys;
+mod lifecycle;
+mod metrics_page;
+mod serve;
+mod target;
+
+pub use serve::run;
+
+use crate::api::{Api, Readiness};
+use crate::clock::Clock;
+use crate::config::{Config, Live, LogFormat};
+use crate::gate::Gate;
+use crate::limit::Limiter;
+use crate::page::Page;
+use crate::proxy::{Door, Origins};
+use crate::queue::Settings;
+use crate::rooms::{CountedStore, RoomSpec, Rooms};
+use crate::store::redis::RedisStore;
+use crate::telemetry::access_log::{AccessLog, Format};
+use crate::telemetry::metrics::{Metrics, RoomMetrics};
+use crate::telemetry::words::ReloadResult;
+use arc_swap::ArcSwap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Why the program can't start, or a reload was refused: one line each.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct StartError(pub Vec<String>);
+
+impl StartError {
+    fn one(line: impl Into<String>) -> Self {
+        Self(vec![line.into()])
+    }
+}
+
+/// Everything that is running.
+pub struct App {
+    pub live: Arc<Live>,
+    pub gate: Arc<Gate>,
+    pub rooms: Arc<Rooms>,
+    pub origins: Arc<Origins>,
+    pub metrics: Arc<Metrics>,
+    pub redis: Option<Arc<RedisStore>>,
+    pub state: Arc<State>,
+    pages: Arc<ArcSwap<Vec<Arc<Page>>>>,
+    room_metrics: Arc<ArcSwap<HashMap<String, RoomMetrics>>>,
+    access_log: Option<AccessLog>,
+}
+
+/// Whether this instance should get traffic.
+#[derive(Debug, Default)]
+pub struct State {
+    pub draining: AtomicBool,
+    /// Every site has an origin that answers.
+    pub origins_up: AtomicBool,
+    /// What makes the store unfit, for operators.
+    pub store_problem: ArcSwap<Option<String>>,
+}
+
+impl Readiness for State {
+    fn check(&self) -> Result<(), String> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err("draining".to_owned());
+        }
+        if let Some(problem) = self.store_problem.load().as_ref() {
+            return Err(problem.clone());
+        }
+        if !self.origins_up.load(Ordering::Relaxed) {
+            return Err("no healthy origin".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl App {
+    /// Makes everything; nothing is connected and nothing listens yet.
+    pub fn new(config: Config, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+        let keyring = keys::keyring(&config)?;
+        let pages = load_pages(&config)?;
+        let target = target::of(&config)?;
+        let timeout = Duration::from_millis(config.store.timeout_ms);
+        let opened = crate::store::open(target, timeout, Arc::clone(&clock));
+        let store = Arc::new(CountedStore::new(opened.store, Arc::clone(&metrics), Arc::clone(&clock)));
+        let rooms = Arc::new(Rooms::new(crate::random::instance(), store, clock));
+        rooms.configure(&specs(&config));
+        let room_metrics = Arc::new(ArcSwap::from_pointee(metrics_of_rooms(&config, &metrics)));
+        let format = if config.log.format == LogFormat::Json { Format::Json } else { Format::Text };
+        let access_log = config.log.access.then(|| {
+            let (log, guard) = AccessLog::new(format, std::io::stdout(), metrics.access_log_dropped.clone());
+            // Lives as long as the process: what is buffered is written at exit.
+            std::mem::forget(guard);
+            log
+        });
+        Ok(Self {
+            origins: Arc::new(Origins::new(&config, Arc::clone(&metrics))),
+            live: Arc::new(Live::new(config)),
+            gate: Arc::new(Gate::new(keyring)),
+            rooms,
+            metrics,
+            redis: opened.redis,
+            state: Arc::default(),
+            pages: Arc::new(ArcSwap::from_pointee(pages)),
+            room_metrics,
+            access_log,
+        })
+    }
+
+    /// The front door to all of it.
+    pub fn door(&self) -> Door {
+        let api = Api {
+            gate: Arc::clone(&self.gate),
+            rooms: Arc::clone(&self.rooms),
+            limiter: Arc::new(Limiter::default()),
+            readiness: Arc::clone(&self.state) as Arc<dyn Readiness>,
+        };
+        Door {
+            live: Arc::clone(&self.live),
+            gate: Arc::clone(&self.gate),
+            rooms: Arc::clone(&self.rooms),
+            api: Arc::new(api),
+            origins: Arc::clone(&self.origins),
+            pages: Arc::clone(&self.pages),
+            metrics: Arc::clone(&self.metrics),
+            room_metrics: Arc::clone(&self.room_metrics),
+            access_log: self.access_log.clone(),
+        }
+    }
+
+    /// Takes over another configuration, or nothing of it. What only a restart can change is named.
+    pub fn reload(&self, loaded: Result<Config, StartError>) {
+        match loaded.and_then(|config| self.take_over(config)) {
+            Ok(changes) => {
+                self.metrics.config_version.inc();
+                self.metrics.reloaded(ReloadResult::Ok);
+                tracing::info!(changes = %changes.join("; "), "configuration reloaded");
+            }
+            Err(error) => {
+                self.metrics.reloaded(ReloadResult::Refused);
+                tracing::error!(error = %error.0.join("; "), "configuration not reloaded; the old one stays");
+            }
+        }
+    }
+
+    fn take_over(&self, config: Config) -> Result<Vec<String>, StartError> {
+        let old = self.live.pin();
+        let keyring = keys::keyring(&config)?;
+        let pages = load_pages(&config)?;
+        if old.server.listeners != config.server.listeners || old.server.metrics_listen != config.server.metrics_listen {
+            tracing::warn!("listeners change with a restart only");
+        }
+        // Everything is made; from here on nothing fails. The configuration goes last: who pins it finds the rest.
+        self.rooms.configure(&specs(&config));
+        self.room_metrics.store(Arc::new(metrics_of_rooms(&config, &self.metrics)));
+        self.gate.replace_keys(keyring);
+        self.pages.store(Arc::new(pages));
+        self.origins.configure(&config);
+        Ok(self.live.replace(config))
+    }
+
+    /// Brings the gauges of the rooms up to date.
+    pub fn report(&self) {
+        self.state.origins_up.store(self.origins.are_healthy(), Ordering::Relaxed);
+        let metrics = self.room_metrics.load();
+        for room in self.rooms.all() {
+            let view = room.view();
+            if let Some(metrics) = metrics.get(room.name()) {
+                metrics.waiting.set(i64::try_from(view.snapshot.waiting()).unwrap_or(i64::MAX));
+                metrics.ready.set(i64::try_from(view.snapshot.ready).unwrap_or(i64::MAX));
+                let counted = metrics.admitted.get();
+                metrics.admitted.inc_by(view.snapshot.admitted.saturating_sub(counted));
+            }
+        }
+    }
+}
+
+fn specs(config: &Config) -> Vec<RoomSpec> {
+    let spec = |room: &crate::config::RoomConfig| RoomSpec {
+        name: room.name.clone(),
+        defaults: Settings::with(&Settings::default(), &room.settings),
+    };
+    config.rooms.iter().map(spec).collect()
+}
+
+/// The page of each site: its own template, or the built-in one.
+fn load_pages(config: &Config) -> Result<Vec<Arc<Page>>, StartError> {
+    let page = |site: &crate::config::Site| match &site.template {
+        None => Page::built_in().map(Arc::new).map_err(|error| StartError::one(error.to_string())),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| StartError::one(format!("{}: {error}", path.display())))?;
+            Page::load(&text).map(Arc::new).map_err(|error| StartError::one(format!("{}: {error}", path.display())))
+        }
+    };
+    config.sites.iter().map(page).collect()
+}
+
+/// `""` stands for requests that belong to no room.
+fn metrics_of_rooms(config: &Config, metrics: &Metrics) -> HashMap<String, RoomMetrics> {
+    let names = config.rooms.iter().map(|room| room.name.clone()).chain([String::new()]);
+    names.map(|name| (name.clone(), metrics.room(&name))).collect()
+}
+
+/// Makes what a configuration asks for and throws it away: finds what only shows then, such as a broken template.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    let mut errors = Vec::new();
+    let results = [keys::configured(config), load_pages(config).map(|_| ()), target::of(config).map(|_| ())];
+    for error in results.into_iter().filter_map(Result::err) {
+        errors.extend(error.0);
+    }
+    if errors.is_empty() { Ok(()) } else { Err(StartError(errors)) }
+}

@@ -1,0 +1,102 @@
+//! The commands: `run`, `check`, `demo`.
+
+use crate::app::{self, App, StartError};
+use crate::clock::SystemClock;
+use crate::config::{Config, LogFormat, process_environment};
+use crate::telemetry::metrics::Metrics;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The configuration is wrong (sysexits.h, EX_CONFIG).
+const EXIT_CONFIG: u8 = 78;
+
+/// A waiting room in front of your site.
+#[derive(Debug, Parser)]
+#[command(name = "gatekeeper", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve.
+    Run {
+        /// The configuration; without it, environment variables make a one-site gate (see .env.example).
+        #[arg(long, short)]
+        config: Option<PathBuf>,
+    },
+    /// Say everything that is wrong with a configuration, each with its place.
+    Check {
+        #[arg(long, short)]
+        config: Option<PathBuf>,
+    },
+    /// A small shop behind a tight gate, with a crowd: open the printed address and see the line.
+    Demo {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:8000")]
+        listen: std::net::SocketAddr,
+    },
+}
+
+/// Runs the command of the process's arguments.
+pub fn main() -> ExitCode {
+    // Redis over TLS uses the process's one provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let result = match Arguments::parse().command {
+        Command::Run { config } => run(config),
+        Command::Check { config } => check(config.as_ref()),
+        Command::Demo { listen } => crate::demo::run(listen),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&error.to_string());
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
+fn load(path: Option<&PathBuf>) -> Result<Config, StartError> {
+    Config::load(path.map(PathBuf::as_path), &process_environment())
+        .map_err(|errors| StartError(errors.iter().map(ToString::to_string).collect()))
+}
+
+fn run(path: Option<PathBuf>) -> Result<(), StartError> {
+    let config = load(path.as_ref())?;
+    let app = start(config)?;
+    app::run(app, Box::new(move || load(path.as_ref())), Vec::new())
+}
+
+/// Logging, metrics and everything else, from a configuration.
+pub fn start(config: Config) -> Result<Arc<App>, StartError> {
+    let wrong = |error: String| StartError(vec![error]);
+    let guards = crate::telemetry::init(config.log.format == LogFormat::Json, config.log.level.name())
+        .map_err(|error| wrong(error.to_string()))?;
+    // The log lives as long as the process.
+    std::mem::forget(guards);
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION")).map_err(|error| wrong(error.to_string()))?;
+    crate::telemetry::install_panic_hook(metrics.panics.clone());
+    metrics.config_version.set(1);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    App::new(config, Arc::new(SystemClock::new()), Arc::new(metrics)).map(Arc::new)
+}
+
+fn check(path: Option<&PathBuf>) -> Result<(), StartError> {
+    let config = load(path)?;
+    for warning in &config.warnings {
+        say(&format!("warning: {warning}"));
+    }
+    app::check(&config)?;
+    say("the configuration is fine");
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "a command talks to the terminal")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
