@@ -1,3 +1,4 @@
 //! Gatekeeper.
 
 pub mod queue;
+pub mod token;
