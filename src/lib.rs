@@ -1,4 +1,5 @@
 //! Gatekeeper.
 
+pub mod limit;
 pub mod queue;
 pub mod token;
