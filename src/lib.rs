@@ -1,5 +1,6 @@
 //! Gatekeeper.
 
 pub mod limit;
+pub mod proxy;
 pub mod queue;
 pub mod token;
