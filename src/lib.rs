@@ -1,5 +1,6 @@
 //! Gatekeeper.
 
+pub mod gate;
 pub mod limit;
 pub mod proxy;
 pub mod queue;

@@ -1,0 +1,3 @@
+//! What becomes of a request: pass, wait or refuse.
+
+pub mod kind;
