@@ -4,8 +4,9 @@
 //! page, so that people behind one address don't lock each other out. Entries into the line are counted by the store.
 //!
 //! This module promises: a check takes no await, no I/O and no clock; memory is bounded ([`Limiter::new`]), whatever
-//! number of addresses asks; a flood of new keys never wins back calls for a key that has used up its own. Where the table is full of such keys alone, a
-//! new key passes uncounted until a window ends: locking out all newcomers would be worse than a free poll.
+//! number of addresses asks; a flood of new keys never wins back calls for a key that has used up its own. Where the table
+//! is full of such keys alone, a new key passes uncounted until a window ends: locking out all newcomers would be worse
+//! than a free poll.
 //!
 //! To limit something else: a variant of [`Subject`], a call to [`Limiter::check`].
 //!
@@ -220,9 +221,7 @@ impl Entry {
 
 /// The upper half of an address.
 const fn network(ip: Ipv6Addr) -> u64 {
-    #[expect(clippy::cast_possible_truncation, reason = "what is left of 128 bits shifted by 64")]
-    let network = (ip.to_bits() >> 64) as u64;
-    network
+    (ip.to_bits() >> 64) as u64
 }
 
 fn first_8_bytes(digest: &[u8]) -> u64 {

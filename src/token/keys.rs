@@ -244,7 +244,8 @@ fn check_strength(secret: &str, setting: impl Fn() -> String) -> Result<(), Weak
 /// Whether a secret is a sample word, or one repeated (the last time maybe in part), whatever its case and punctuation.
 fn is_sample(secret: &str) -> bool {
     let plain: String = secret.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    let repeats = |word: &str| plain.len() >= word.len() && plain.chars().zip(word.chars().cycle()).all(|(a, b)| a == b);
+    let repeats =
+        |word: &str| plain.len() >= word.len() && plain.chars().zip(word.chars().cycle()).all(|(a, b)| a == b);
     SAMPLES.iter().any(|word| repeats(word))
 }
 

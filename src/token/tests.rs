@@ -12,7 +12,8 @@ const OLD: &str = "old-2Wd8vBq0ZrXn6LhYc4TfKj1GmPsEa9";
 const NEW: &str = "new-7Ru3xNw5QbVk8JdMz2CgHy6FtSpLo1";
 const IDS: &str = "ids-5Yt1oMc9UeXa4RkBn7WjDq3VhGzLs8";
 const NOW: Time = Time(1_700_000_000_000);
-const CLAIMS: &str = r#"{"iss":"gatekeeper","aud":"shop","sub":"ann","iat":1700000000,"exp":1700000300,"tkt":1700000000000000,"hb":0}"#;
+const CLAIMS: &str =
+    r#"{"iss":"gatekeeper","aud":"shop","sub":"ann","iat":1700000000,"exp":1700000300,"tkt":1700000000000000,"hb":0}"#;
 
 fn ring() -> Keyring {
     Keyring::new(&[NEW, OLD], None).unwrap()
@@ -49,7 +50,8 @@ fn refuse(case: &str, token: &str) {
 
 #[test]
 fn what_was_signed_comes_back() {
-    let claims = claims().with_heartbeat(Time(1_700_000_001_999)).with_turn(Time(1_700_000_002_500), NOW.plus_seconds(600));
+    let claims =
+        claims().with_heartbeat(Time(1_700_000_001_999)).with_turn(Time(1_700_000_002_500), NOW.plus_seconds(600));
     let verified = ring().verify(&ring().sign(&claims), "shop", NOW).unwrap();
     assert_eq!(verified, Verified { claims, expired: false });
     let claims = verified.claims;
@@ -238,7 +240,10 @@ fn claims_of_the_wrong_shape_are_refused() {
     }
     assert!(ring().verify(&with_claims(CLAIMS), "shop", NOW).is_ok(), "the control");
     let lenient = without(r#""iat":1700000000,"#).replace(r#""hb":0"#, r#""later":[1]"#);
-    assert!(ring().verify(&with_claims(&lenient), "shop", NOW).is_ok(), "iat and hb have defaults, the unknown is passed over");
+    assert!(
+        ring().verify(&with_claims(&lenient), "shop", NOW).is_ok(),
+        "iat and hb have defaults, the unknown is passed over"
+    );
 }
 
 #[test]
@@ -312,7 +317,9 @@ fn weak_secrets_are_refused_and_not_repeated() {
         "abcabcabcabcabcabcabcabcabcabcabcabc",
     ];
     for secret in cases {
-        for result in [Keyring::new(&[secret], None), Keyring::new(&[NEW, secret], None), Keyring::new(&[NEW], Some(secret))] {
+        for result in
+            [Keyring::new(&[secret], None), Keyring::new(&[NEW, secret], None), Keyring::new(&[NEW], Some(secret))]
+        {
             let message = result.expect_err(secret).to_string();
             assert!(message.contains("openssl rand"), "{message}");
             assert!(secret.len() < 8 || !message.contains(secret), "{message}");
