@@ -50,7 +50,7 @@ pub struct App {
     pub state: Arc<State>,
     pages: Arc<ArcSwap<Vec<Arc<Page>>>>,
     room_metrics: Arc<ArcSwap<HashMap<String, RoomMetrics>>>,
-    access_log: Option<AccessLog>,
+    access_log: Option<Arc<AccessLog>>,
 }
 
 /// Whether this instance should get traffic.
@@ -95,7 +95,7 @@ impl App {
             let (log, guard) = AccessLog::new(format, std::io::stdout(), metrics.access_log_dropped.clone());
             // Lives as long as the process: what is buffered is written at exit.
             std::mem::forget(guard);
-            log
+            Arc::new(log)
         });
         Ok(Self {
             origins: Arc::new(Origins::new(&config, Arc::clone(&metrics))),
@@ -148,19 +148,19 @@ impl App {
     }
 
     fn take_over(&self, config: Config) -> Result<Vec<String>, StartError> {
-        let old = self.live.pin();
         let keyring = keys::keyring(&config)?;
         let pages = load_pages(&config)?;
-        if old.server.listeners != config.server.listeners || old.server.metrics_listen != config.server.metrics_listen {
-            tracing::warn!("listeners change with a restart only");
-        }
         // Everything is made; from here on nothing fails. The configuration goes last: who pins it finds the rest.
         self.rooms.configure(&specs(&config));
         self.room_metrics.store(Arc::new(metrics_of_rooms(&config, &self.metrics)));
         self.gate.replace_keys(keyring);
         self.pages.store(Arc::new(pages));
         self.origins.configure(&config);
-        Ok(self.live.replace(config))
+        let changes = self.live.replace(config);
+        if changes.iter().any(|change| NEEDS_RESTART.iter().any(|path| change.contains(path))) {
+            tracing::warn!("listeners, threads, the store and the log change with a restart only");
+        }
+        Ok(changes)
     }
 
     /// Brings the gauges of the rooms up to date.
@@ -178,6 +178,9 @@ impl App {
         }
     }
 }
+
+/// What a reload can't change.
+const NEEDS_RESTART: [&str; 5] = ["server.listen", "server.metrics_listen", "server.threads", "store.", "log."];
 
 fn specs(config: &Config) -> Vec<RoomSpec> {
     let spec = |room: &crate::config::RoomConfig| RoomSpec {

@@ -1,15 +1,7 @@
 //! All that is known of a request, as plain data.
 
+use super::kind::Kind;
 use crate::queue::AddressKey;
-
-/// What a request wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A person opens an address: gets pages, takes a place.
-    Navigation,
-    /// A script, an image, an API: gets JSON, takes no place.
-    Other,
-}
 
 /// Where a token was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

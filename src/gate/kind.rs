@@ -74,6 +74,14 @@ pub fn is_cross_site(headers: &HeaderMap, host: &str) -> bool {
     headers.get(header::ORIGIN).is_some_and(|origin| origin.to_str().map_or(true, |origin| !is_origin_of(origin, host)))
 }
 
+/// Comes from a page of this very origin: Fetch Metadata says so, or, from browsers without it, `Origin`.
+pub fn is_same_origin(headers: &HeaderMap, host: &str) -> bool {
+    match headers.get("sec-fetch-site").and_then(|site| site.to_str().ok()) {
+        Some(site) => site == "same-origin",
+        None => headers.contains_key(header::ORIGIN) && !is_cross_site(headers, host),
+    }
+}
+
 /// Whether it wants another protocol on this connection (RFC 9110, 7.8), a web socket for one.
 pub fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.contains_key(header::UPGRADE)

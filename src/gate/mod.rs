@@ -13,7 +13,8 @@ mod place;
 mod status;
 
 pub use decision::{Decision, Guest};
-pub use facts::{Facts, Kind, Shown, Source};
+pub use facts::{Facts, Shown, Source};
+pub use kind::Kind;
 pub use place::{Contact, Place, find, new_claims, stay_of};
 pub use status::{State, Status};
 

@@ -67,6 +67,11 @@ pub struct Forwarded {
 }
 
 impl Client {
+    /// Whether cookies are to be `Secure`.
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+
     /// Reads the client from the connection (`tls`: the peer speaks TLS to us) and the request's headers.
     pub fn identify(peer: IpAddr, tls: bool, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let peer = peer.to_canonical();

@@ -32,6 +32,9 @@ pub struct RequestContext {
     pub host: String,
     /// The place in `config.sites`.
     pub site: Option<usize>,
+    /// The one way to read the path, where the request passes by an exception and came in another: an origin that reads it
+    /// differently would else serve what the exception doesn't name.
+    pub canonical_path: Option<String>,
     pub room: Option<Arc<LiveRoom>>,
     pub outcome: Outcome,
     pub reason: Reason,

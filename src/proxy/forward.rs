@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::context::RequestContext;
 use crate::gate::{Guest, cookie};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -34,11 +34,16 @@ pub fn prepare(request: &mut RequestHeader, context: &RequestContext, client: &C
     for name in refused {
         request.remove_header(&name);
     }
+    if let Some(path) = &context.canonical_path {
+        let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(uri) = format!("{path}{query}").parse() {
+            request.set_uri(uri);
+        }
+    }
     hide_cookie(request, context)?;
-    let scheme = if client.is_https { "https" } else { "http" };
-    let host = client.forwarded_host.as_deref().unwrap_or(&context.host);
-    request.insert_header("X-Forwarded-For", &client.forwarded_for)?;
-    request.insert_header("X-Forwarded-Proto", scheme)?;
+    let host = client.forwarded.host.as_ref().map_or(context.host.as_bytes(), HeaderValue::as_bytes).to_vec();
+    request.insert_header("X-Forwarded-For", client.forwarded.for_chain.clone())?;
+    request.insert_header("X-Forwarded-Proto", client.scheme.name())?;
     request.insert_header("X-Forwarded-Host", host)?;
     request.insert_header("X-Request-Id", &context.request_id)?;
     if let (Some(guest), Some(room)) = (guest, &context.room) {

@@ -14,9 +14,9 @@ mod request;
 mod site;
 mod waiting;
 
-pub use client::Client;
+pub use client::{Client, Scheme};
 pub use origin::Origins;
-pub use path::{PathView, view};
+pub use path::PathView;
 
 use crate::api::Api;
 use crate::api::problem::Problem;
@@ -53,7 +53,7 @@ pub struct Door {
     pub pages: Arc<ArcSwap<Vec<Arc<Page>>>>,
     pub metrics: Arc<Metrics>,
     pub room_metrics: Arc<ArcSwap<HashMap<String, RoomMetrics>>>,
-    pub access_log: Option<AccessLog>,
+    pub access_log: Option<Arc<AccessLog>>,
 }
 
 #[async_trait]
@@ -68,6 +68,7 @@ impl ProxyHttp for Door {
             client: None,
             host: String::new(),
             site: None,
+            canonical_path: None,
             room: None,
             outcome: Outcome::Undecided,
             reason: Reason::Invalid,
@@ -141,7 +142,7 @@ impl ProxyHttp for Door {
         }
         if let (true, Some(site), Some(client)) = (guest.is_new, context.site(), &context.client) {
             let settings = &room.view().settings;
-            let line = cookie::line(room.name(), &guest.token, &site.cookie, client.is_https, settings);
+            let line = cookie::line(room.name(), &guest.token, &site.cookie, client.is_https(), settings);
             forward::add_cookie(response, &line, context.reason == Reason::Ready)?;
         }
         Ok(())

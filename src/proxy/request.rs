@@ -2,11 +2,13 @@
 
 use super::client::Client;
 use super::context::{Outcome, RequestContext};
+use super::path::PathView;
 use super::site::{self, Rule};
 use super::{Door, answer, waiting};
 use crate::api::problem::Problem;
 use crate::api::{Caller, MAX_BODY, own_path};
 use crate::config::{CookieOptions, Limits, SameSite};
+use crate::gate::kind::is_same_origin;
 use crate::gate::{Decision, Facts, Kind, cookie, kind};
 use crate::limit::address_key;
 use crate::rooms::LiveRoom;
@@ -61,6 +63,7 @@ pub async fn handle(door: &Door, session: &mut Session, context: &mut RequestCon
     }
     if let Some(rule) = forwarded_without_gate(session, context, &path) {
         context.reason = rule;
+        context.canonical_path = PathView::of(path.as_bytes()).to_request_path().filter(|canonical| *canonical != path);
         context.outcome = Outcome::Forward { guest: None };
         return Ok(false);
     }
@@ -87,10 +90,10 @@ fn identify(session: &Session, context: &mut RequestContext) -> Result<()> {
     let digest = session.digest();
     let is_tls = digest.is_some_and(|digest| digest.ssl_digest.is_some());
     let peer = session.client_addr().and_then(|address| address.as_inet()).map_or(IpAddr::from([0, 0, 0, 0]), SocketAddr::ip);
-    context.client = Some(Client::of(peer, is_tls, &request.headers, &context.config.server.trusted_proxies));
+    context.client = Some(Client::identify(peer, is_tls, &request.headers, &context.config.server.trusted_proxies));
     context.host = host.unwrap_or_default();
     context.site = site::find(&context.config, &context.host);
-    context.wants_page = kind::of(&request.method, &request.headers) == Kind::Navigation;
+    context.wants_page = Kind::of(&request.method, &request.headers) == Kind::Navigation;
     context.is_upgrade = session.is_upgrade_req();
     Ok(())
 }
@@ -232,8 +235,8 @@ fn caller(session: &Session, context: &RequestContext, prefix: String) -> Caller
         site_room: site.and_then(|site| site.room.clone()),
         cookie: site.map_or(CookieOptions { same_site: SameSite::Lax, embed: false }, |site| site.cookie.clone()),
         address: address_key(client.map_or(IpAddr::from([0, 0, 0, 0]), |client| client.ip)),
-        is_https: client.is_some_and(|client| client.is_https),
-        is_same_origin: kind::is_same_origin(&session.req_header().headers, &context.host),
+        is_https: client.is_some_and(|client| client.is_https()),
+        is_same_origin: is_same_origin(&session.req_header().headers, &context.host),
         prefix,
     }
 }

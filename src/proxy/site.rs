@@ -1,6 +1,6 @@
 //! Which site a request is for, and whether its rules guard it.
 
-use super::path::{PathView, view};
+use super::path::PathView;
 use crate::config::{Bypass, Config, HostPattern, Site, normal_host};
 use crate::gate::kind;
 use crate::telemetry::words::Reason;
@@ -42,10 +42,11 @@ pub fn rule(site: &Site, request: Request<'_>) -> Rule {
     if kind::is_preflight(request.method, request.headers) {
         return Rule::Forward(Reason::Preflight);
     }
-    let PathView::Clean(path) = view(request.path) else { return Rule::Guard };
+    let view = PathView::of(request.path.as_bytes());
+    let Some(path) = view.clean() else { return Rule::Guard };
     let is_public = path == "/robots.txt" || path.starts_with("/.well-known/");
-    let is_protected = site.protect.iter().any(|pattern| pattern.matches(&path));
-    if is_public || !is_protected || site.bypass.iter().any(|bypass| matches(bypass, &path, request)) {
+    let is_protected = site.protect.iter().any(|pattern| pattern.matches(path));
+    if is_public || !is_protected || site.bypass.iter().any(|bypass| matches(bypass, path, request)) {
         return Rule::Forward(Reason::Bypass);
     }
     Rule::Guard

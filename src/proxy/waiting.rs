@@ -42,7 +42,7 @@ pub fn answer(
     headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Sec-Fetch-Mode, Sec-Fetch-Dest, Cookie"));
     if let (Some(token), Some(site), Some(client)) = (token, context.site(), &context.client) {
-        let line = cookie::line(room.name(), &token, &site.cookie, client.is_https, &room.view().settings);
+        let line = cookie::line(room.name(), &token, &site.cookie, client.is_https(), &room.view().settings);
         append(headers, header::SET_COOKIE, &line);
     }
     response
@@ -116,7 +116,7 @@ pub fn redirect(location: &str, guest: &Guest, room: &LiveRoom, context: &Reques
     let mut response = build(StatusCode::SEE_OTHER, "text/plain", Vec::new());
     append(response.headers_mut(), header::LOCATION, location);
     if let (Some(site), Some(client)) = (context.site(), &context.client) {
-        let line = cookie::line(room.name(), &guest.token, &site.cookie, client.is_https, &room.view().settings);
+        let line = cookie::line(room.name(), &guest.token, &site.cookie, client.is_https(), &room.view().settings);
         append(response.headers_mut(), header::SET_COOKIE, &line);
     }
     response
