@@ -46,6 +46,8 @@ enum Step {
     Pass {
         ms: u64,
     },
+    /// Exactly as long as somebody silent is still present.
+    Silence,
     /// The store loses everything.
     Wipe,
 }
@@ -134,7 +136,8 @@ fn setting() -> impl Strategy<Value = (&'static str, Value)> {
 fn step() -> impl Strategy<Value = Step> {
     let pass = prop_oneof![
         4 => 0u64..1500,
-        4 => 1000u64..15_000,
+        4 => (0u64..15).prop_map(|seconds| seconds * 1000),
+        1 => Just(60_000u64),
         2 => 15_000u64..150_000,
         1 => 150_000u64..20_000_000,
     ];
@@ -146,6 +149,7 @@ fn step() -> impl Strategy<Value = Step> {
         40 => sync().prop_map(Step::Sync),
         4 => prop::collection::vec(setting(), 0..3).prop_map(Step::Put),
         25 => pass.prop_map(|ms| Step::Pass { ms }),
+        6 => Just(Step::Silence),
         1 => Just(Step::Wipe),
     ]
 }
@@ -259,6 +263,7 @@ impl Game {
                 self.settings = Settings::with(&self.defaults, &changed);
             }
             Step::Pass { ms } => self.pass(ms),
+            Step::Silence => self.pass(self.settings.presence_seconds * 1000),
             Step::Wipe => {
                 self.memory = MemoryStore::new(Arc::clone(&self.clock) as Arc<dyn Clock>);
                 self.flush().await;
@@ -266,7 +271,7 @@ impl Game {
                 self.stays.clear();
             }
         }
-        if !matches!(step, Step::Sync(_) | Step::Pass { .. }) {
+        if !matches!(step, Step::Sync(_) | Step::Pass { .. } | Step::Silence) {
             self.last = None;
         }
         Ok(())
@@ -402,7 +407,8 @@ async fn crowd(game: &mut Game) -> Result<(), TestCaseError> {
     come_back(game).await?;
     for from in [7000, 7500] {
         let finished = chunk(from).iter().map(|each| (each.visitor, each.ticket)).collect();
-        both!(game, sync(&Report { finished, ..Report::default() }));
+        let report = Report { finished, ..Report::default() };
+        both!(game, sync(&report));
     }
     // Long after, everything is forgotten, step by step.
     game.clock.advance_ms(30_000_000);
@@ -442,8 +448,10 @@ async fn come_back(game: &mut Game) -> Result<(), TestCaseError> {
         let stay = Stay { since: game.clock.now(), until: game.clock.now().plus_seconds(100) };
         let renewal = |each: &Heartbeat| Renewal { visitor: each.visitor, ticket: each.ticket, stay };
         let renewals = heartbeats.iter().step_by(40).map(renewal).collect();
-        both!(game, sync(&Report { heartbeats, ..Report::default() }));
-        both!(game, sync(&Report { renewals, ..Report::default() }));
+        let report = Report { heartbeats, ..Report::default() };
+        both!(game, sync(&report));
+        let report = Report { renewals, ..Report::default() };
+        both!(game, sync(&report));
         game.clock.advance_ms(3000);
     }
     Ok(())
