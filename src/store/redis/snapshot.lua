@@ -18,13 +18,12 @@ end
 
 -- How many there are, the exact head, and the samples behind it. Who reads it knows their ranks by `sample_ranks`.
 local function ranks(key)
-  local len, samples, rank = redis.call('ZCARD', key), {}, EXACT
+  local call, len, samples, rank, last = redis.call, redis.call('ZCARD', key), {}, EXACT, nil
   while rank < len do
-    samples[#samples + 1] = tickets_at(key, rank, rank)[1]
-    if rank < len - 1 and rank + math.max(math.floor(rank / 100), 1) >= len then
-      samples[#samples + 1] = tickets_at(key, len - 1, len - 1)[1]
-    end
+    last = rank
+    samples[#samples + 1] = tonumber(call('ZRANGE', key, rank, rank, 'WITHSCORES')[2])
     rank = rank + math.max(math.floor(rank / 100), 1)
   end
+  if last and last ~= len - 1 then samples[#samples + 1] = tonumber(call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]) end
   return len, pack_tickets(tickets_at(key, 0, EXACT - 1)), pack_tickets(samples)
 end
