@@ -1,13 +1,10 @@
 //! The commands: `run`, `check`, `demo`.
 
-use crate::app::{self, App, StartError};
-use crate::clock::SystemClock;
-use crate::config::{Config, LogFormat, process_environment};
-use crate::telemetry::metrics::Metrics;
+use crate::app::{self, StartError};
+use crate::config::{Config, process_environment};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// The configuration is wrong (sysexits.h, EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
@@ -66,24 +63,8 @@ fn load(path: Option<&PathBuf>) -> Result<Config, StartError> {
 
 fn run(path: Option<PathBuf>) -> Result<(), StartError> {
     let config = load(path.as_ref())?;
-    let app = start(config)?;
-    app::run(app, Box::new(move || load(path.as_ref())), Vec::new())
-}
-
-/// Logging, metrics and everything else, from a configuration.
-pub fn start(config: Config) -> Result<Arc<App>, StartError> {
-    let wrong = |error: String| StartError(vec![error]);
-    let guards = crate::telemetry::init(config.log.format == LogFormat::Json, config.log.level.name())
-        .map_err(|error| wrong(error.to_string()))?;
-    // The log lives as long as the process.
-    std::mem::forget(guards);
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION")).map_err(|error| wrong(error.to_string()))?;
-    crate::telemetry::install_panic_hook(metrics.panics.clone());
-    metrics.config_version.set(1);
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    App::new(config, Arc::new(SystemClock::new()), Arc::new(metrics)).map(Arc::new)
+    let app = app::start(config)?;
+    app::run(&app, Box::new(move || load(path.as_ref())), Vec::new())
 }
 
 fn check(path: Option<&PathBuf>) -> Result<(), StartError> {

@@ -1,3 +1,5 @@
 //! `gatekeeper demo`.
 use crate::app::StartError;
-pub fn run(_listen: std::net::SocketAddr) -> Result<(), StartError> { Ok(()) }
+pub fn run(_listen: std::net::SocketAddr) -> Result<(), StartError> {
+    Ok(())
+}

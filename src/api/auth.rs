@@ -1,12 +1,12 @@
 //! Who is calling: the key that picks the room, the user id, the token.
 
-use super::problem::Problem;
 use super::Asked;
+use super::problem::Problem;
 use crate::config::{RoomConfig, Scope};
 use crate::gate::{Genuine, cookie};
+use crate::queue::FieldError;
 use crate::rooms::LiveRoom;
 use crate::token::TokenError;
-use crate::queue::FieldError;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
@@ -67,7 +67,8 @@ pub fn user<'a>(asked: &Asked<'a>) -> Result<&'a str, Problem> {
     let refused = |message: &str| {
         Problem::InvalidField(vec![FieldError { field: "user_id".to_owned(), message: message.to_owned() }])
     };
-    let user = either(asked, "user_id")?.ok_or_else(|| refused("is missing: send it as a header, user_id or user-id"))?;
+    let user =
+        either(asked, "user_id")?.ok_or_else(|| refused("is missing: send it as a header, user_id or user-id"))?;
     if user.len() > MAX_USER || !user.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(refused("must be 1 to 128 visible ASCII characters"));
     }

@@ -32,7 +32,8 @@ pub fn retry_after() -> u64 {
 }
 
 fn answer(message: &str, settings: &Settings) -> Response<Bytes> {
-    let fields: Map<String, Json> = settings.values().into_iter().map(|(name, value)| (name.into(), to_json(value))).collect();
+    let fields: Map<String, Json> =
+        settings.values().into_iter().map(|(name, value)| (name.into(), to_json(value))).collect();
     reply::json(StatusCode::OK, &json!({ "message": message, "updated_config": fields }))
 }
 

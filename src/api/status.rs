@@ -90,8 +90,7 @@ pub(super) async fn status(asked: &Asked<'_>) -> Result<Response<Bytes>, Problem
 
 fn limit(asked: &Asked<'_>, room: &LiveRoom, subject: Subject) -> Result<(), Problem> {
     let view = room.view();
-    let (limit, window) =
-        (view.settings.ip_status_polling_limit, view.settings.ip_status_polling_limit_interval);
+    let (limit, window) = (view.settings.ip_status_polling_limit, view.settings.ip_status_polling_limit_interval);
     let verdict = asked.api.limiter.check(key(room.name(), subject), limit, window, room.now());
     if verdict.allowed {
         return Ok(());

@@ -32,7 +32,8 @@ pub struct Stop {
 #[async_trait]
 impl ShutdownSignalWatch for Stop {
     async fn recv(&self) -> ShutdownSignal {
-        let (mut term, mut int, mut quit) = (on(SignalKind::terminate()), on(SignalKind::interrupt()), on(SignalKind::quit()));
+        let (mut term, mut int, mut quit) =
+            (on(SignalKind::terminate()), on(SignalKind::interrupt()), on(SignalKind::quit()));
         let signal = tokio::select! {
             () = next(&mut term) => ShutdownSignal::GracefulTerminate,
             () = next(&mut int) => ShutdownSignal::FastShutdown,

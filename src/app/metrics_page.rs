@@ -14,7 +14,8 @@ pub struct MetricsPage(pub Arc<Metrics>);
 impl ServeHttp for MetricsPage {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let is_metrics = session.req_header().uri.path() == "/metrics";
-        let (status, body) = if is_metrics { (StatusCode::OK, self.0.render()) } else { (StatusCode::NOT_FOUND, String::new()) };
+        let (status, body) =
+            if is_metrics { (StatusCode::OK, self.0.render()) } else { (StatusCode::NOT_FOUND, String::new()) };
         let mut response = Response::new(body.into_bytes());
         *response.status_mut() = status;
         let length = http::HeaderValue::from(response.body().len());

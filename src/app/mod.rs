@@ -7,7 +7,8 @@ mod metrics_page;
 mod serve;
 mod target;
 
-pub use serve::run;
+pub use lifecycle::Reload;
+pub use serve::{AddService, run};
 
 use crate::api::{Api, Readiness};
 use crate::clock::Clock;
@@ -217,4 +218,20 @@ pub fn check(config: &Config) -> Result<(), StartError> {
         errors.extend(error.0);
     }
     if errors.is_empty() { Ok(()) } else { Err(StartError(errors)) }
+}
+
+/// Logging, metrics and everything else, from a configuration.
+pub fn start(config: Config) -> Result<Arc<App>, StartError> {
+    let wrong = |error: String| StartError(vec![error]);
+    let guards = crate::telemetry::init(config.log.format == LogFormat::Json, config.log.level.name())
+        .map_err(|error| wrong(error.to_string()))?;
+    // The log lives as long as the process.
+    std::mem::forget(guards);
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION")).map_err(|error| wrong(error.to_string()))?;
+    crate::telemetry::install_panic_hook(metrics.panics.clone());
+    metrics.config_version.set(1);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    App::new(config, Arc::new(crate::clock::SystemClock::new()), Arc::new(metrics)).map(Arc::new)
 }

@@ -22,13 +22,16 @@ const KEEPALIVE_POOL: usize = 512;
 /// What is left of runtimes after the drain is cut.
 const CUT: u64 = 1;
 
+/// Adds a further service to the server.
+pub type AddService = Box<dyn FnOnce(&mut Server) + Send>;
+
 /// Serves until a signal ends it.
-pub fn run(app: Arc<App>, reload: Reload, more: Vec<Box<dyn FnOnce(&mut Server) + Send>>) -> Result<(), StartError> {
+pub fn run(app: &Arc<App>, reload: Reload, more: Vec<AddService>) -> Result<(), StartError> {
     let config = app.live.pin();
     refuse_taken_addresses(&config)?;
     let mut server = Server::new_with_opt_and_conf(None, conf(&config));
     server.bootstrap();
-    add_proxy(&mut server, &app, &config)?;
+    add_proxy(&mut server, app, &config)?;
     if let Some(address) = config.server.metrics_listen {
         let page = HttpServer::new_app(MetricsPage(Arc::clone(&app.metrics)));
         let mut service = Service::new("metrics".to_owned(), page);
@@ -37,7 +40,7 @@ pub fn run(app: Arc<App>, reload: Reload, more: Vec<Box<dyn FnOnce(&mut Server) 
         server.add_service(service);
     }
     let phase = std::sync::Mutex::new(Some(server.watch_execution_phase()));
-    server.add_service(background_service("rooms", Beside { app: Arc::clone(&app), phase, reload }));
+    server.add_service(background_service("rooms", Beside { app: Arc::clone(app), phase, reload }));
     for add in more {
         add(&mut server);
     }

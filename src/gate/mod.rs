@@ -60,12 +60,8 @@ impl Gate {
         let Some(genuine) = self.best(room, facts.tokens) else {
             return self.newcomer(room, facts, None).await;
         };
-        let contact = Contact {
-            visitor: genuine.visitor,
-            address: facts.address,
-            expired: genuine.expired,
-            extends: true,
-        };
+        let contact =
+            Contact { visitor: genuine.visitor, address: facts.address, expired: genuine.expired, extends: true };
         let place = find(room, genuine.claims.clone(), contact).await;
         match place {
             Place::Ready { claims, just_now } => {
@@ -79,14 +75,15 @@ impl Gate {
     }
 
     /// Answers a question about a place: `None` without a genuine token.
-    pub async fn ask(&self, room: &LiveRoom, genuine: &Genuine, facts_address: crate::queue::AddressKey) -> (Place, Status) {
+    pub async fn ask(
+        &self,
+        room: &LiveRoom,
+        genuine: &Genuine,
+        facts_address: crate::queue::AddressKey,
+    ) -> (Place, Status) {
         self.polls.count(room.now());
-        let contact = Contact {
-            visitor: genuine.visitor,
-            address: facts_address,
-            expired: genuine.expired,
-            extends: false,
-        };
+        let contact =
+            Contact { visitor: genuine.visitor, address: facts_address, expired: genuine.expired, extends: false };
         let place = find(room, genuine.claims.clone(), contact).await;
         let mut status = self.status(room, &place);
         self.give_token(&mut status, &place, genuine);
@@ -114,9 +111,9 @@ impl Gate {
     /// bearers are the site's own.
     pub fn best(&self, room: &LiveRoom, tokens: &[Shown<'_>]) -> Option<Genuine> {
         let genuine = tokens.iter().filter_map(|shown| self.read(room, shown.token).ok());
-        genuine
-            .filter(|found| !room.is_revoked(found.visitor, found.claims.ticket()))
-            .max_by_key(|found| (found.claims.ready_until(), std::cmp::Reverse(found.claims.ticket()), found.claims.issued()))
+        genuine.filter(|found| !room.is_revoked(found.visitor, found.claims.ticket())).max_by_key(|found| {
+            (found.claims.ready_until(), std::cmp::Reverse(found.claims.ticket()), found.claims.issued())
+        })
     }
 
     fn guest(&self, claims: Claims, shown: &Genuine, facts: &Facts<'_>) -> Guest {
@@ -125,7 +122,7 @@ impl Gate {
         // A token from elsewhere goes into the cookie too.
         let in_cookie = facts.tokens.iter().any(|other| other.source == Source::Cookie && other.token == shown.token);
         let by_query = facts.tokens.iter().any(|other| other.source == Source::Query && other.token == shown.token);
-        Guest { claims, token, is_new: (is_new && in_cookie) || (by_query && !in_cookie) || (is_new && by_query) }
+        Guest { claims, token, is_new: if in_cookie { is_new } else { by_query } }
     }
 
     fn give_token(&self, status: &mut Status, place: &Place, shown: &Genuine) {

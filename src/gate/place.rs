@@ -12,10 +12,18 @@ use crate::token::Claims;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Place {
     /// Inside; `just_now`: the turn was taken with this contact.
-    Ready { claims: Claims, just_now: bool },
-    Waiting { claims: Claims, position: u64 },
+    Ready {
+        claims: Claims,
+        just_now: bool,
+    },
+    Waiting {
+        claims: Claims,
+        position: u64,
+    },
     /// The first registration was refused: too many from this address. The ticket stays good.
-    Limited { retry_after: u64 },
+    Limited {
+        retry_after: u64,
+    },
     /// The turn is over, or the place was kept long enough.
     Gone,
 }
@@ -66,14 +74,7 @@ async fn inside(room: &LiveRoom, claims: Claims, stay: Stay, contact: Contact) -
 }
 
 /// Renews a stay when half of it is over, and the token around it when half of its time is.
-fn extended(
-    room: &LiveRoom,
-    settings: &Settings,
-    claims: Claims,
-    stay: Stay,
-    contact: Contact,
-    now: Time,
-) -> Claims {
+fn extended(room: &LiveRoom, settings: &Settings, claims: Claims, stay: Stay, contact: Contact, now: Time) -> Claims {
     let mut claims = claims;
     let half = settings.ready_ttl_seconds * 500;
     if contact.extends && settings.renew_ready && stay.until.ms_since(now) < half {

@@ -193,15 +193,3 @@ fn numbers_are_grouped() {
         assert_eq!(grouped(number), text);
     }
 }
-
-/// Writes every sample and the policy to /tmp/gatekeeper-pages, to be looked at in a browser.
-#[test]
-#[ignore = "writes files"]
-fn samples_to_look_at() {
-    let folder = std::path::Path::new("/tmp/gatekeeper-pages");
-    std::fs::create_dir_all(folder).unwrap();
-    std::fs::write(folder.join("csp.txt"), built_in().csp()).unwrap();
-    for (name, _) in PageContext::samples() {
-        std::fs::write(folder.join(name).with_extension("html"), render(name)).unwrap();
-    }
-}

@@ -29,7 +29,12 @@ const NEVER_FROM_CLIENTS: [&str; 14] = [
 const COMMAND: &str = "gatekeeper-command";
 
 /// Removes what no client may say, in either spelling, and says it.
-pub fn prepare(request: &mut RequestHeader, context: &RequestContext, client: &Client, guest: Option<&Guest>) -> Result<()> {
+pub fn prepare(
+    request: &mut RequestHeader,
+    context: &RequestContext,
+    client: &Client,
+    guest: Option<&Guest>,
+) -> Result<()> {
     let refused: Vec<_> = request.headers.keys().filter(|name| is_refused(name.as_str())).cloned().collect();
     for name in refused {
         request.remove_header(&name);
@@ -162,7 +167,8 @@ mod tests {
 
     #[test]
     fn what_only_the_proxy_may_say_is_refused_in_either_spelling() {
-        for name in ["jwt", "x-gatekeeper-user", "x_gatekeeper_room", "x_forwarded_for", "x-original-url", "forwarded"] {
+        for name in ["jwt", "x-gatekeeper-user", "x_gatekeeper_room", "x_forwarded_for", "x-original-url", "forwarded"]
+        {
             assert!(is_refused(name), "{name}");
         }
         assert!(!is_refused("x-custom"));

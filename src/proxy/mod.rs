@@ -191,7 +191,8 @@ impl ProxyHttp for Door {
         }
         let Some(log) = &self.access_log else { return };
         let request = session.req_header();
-        let origin_ms = context.origin_answered.zip(context.origin_asked).map(|(end, start)| end.saturating_sub(start) / 1000);
+        let origin_ms =
+            context.origin_answered.zip(context.origin_asked).map(|(end, start)| end.saturating_sub(start) / 1000);
         log.write(&Entry {
             time: now / 1000,
             request_id: &context.request_id,

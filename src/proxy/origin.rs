@@ -82,12 +82,12 @@ impl Origins {
             let pools = self.pools.load_full();
             for pool in pools.iter() {
                 let is_new = !seen.iter().any(|known| Arc::ptr_eq(known, pool));
-                if is_new || passed % RESOLVE_EVERY_SECONDS == 0 {
-                    if let Err(error) = pool.balancer.update().await {
-                        tracing::warn!(error = %error.etype().as_str(), "an origin's name can't be looked up");
-                    }
+                if (is_new || passed.is_multiple_of(RESOLVE_EVERY_SECONDS))
+                    && let Err(error) = pool.balancer.update().await
+                {
+                    tracing::warn!(error = %error.etype().as_str(), "an origin's name can't be looked up");
                 }
-                if is_new || passed % pool.site.health.interval_seconds.max(1) == 0 {
+                if is_new || passed.is_multiple_of(pool.site.health.interval_seconds.max(1)) {
                     pool.balancer.backends().run_health_check(true).await;
                     self.report(pool);
                 }

@@ -89,7 +89,8 @@ fn identify(session: &Session, context: &mut RequestContext) -> Result<()> {
     }
     let digest = session.digest();
     let is_tls = digest.is_some_and(|digest| digest.ssl_digest.is_some());
-    let peer = session.client_addr().and_then(|address| address.as_inet()).map_or(IpAddr::from([0, 0, 0, 0]), SocketAddr::ip);
+    let peer =
+        session.client_addr().and_then(|address| address.as_inet()).map_or(IpAddr::from([0, 0, 0, 0]), SocketAddr::ip);
     context.client = Some(Client::identify(peer, is_tls, &request.headers, &context.config.server.trusted_proxies));
     context.host = host.unwrap_or_default();
     context.site = site::find(&context.config, &context.host);
@@ -235,7 +236,7 @@ fn caller(session: &Session, context: &RequestContext, prefix: String) -> Caller
         site_room: site.and_then(|site| site.room.clone()),
         cookie: site.map_or(CookieOptions { same_site: SameSite::Lax, embed: false }, |site| site.cookie.clone()),
         address: address_key(client.map_or(IpAddr::from([0, 0, 0, 0]), |client| client.ip)),
-        is_https: client.is_some_and(|client| client.is_https()),
+        is_https: client.is_some_and(Client::is_https),
         is_same_origin: is_same_origin(&session.req_header().headers, &context.host),
         prefix,
     }

@@ -29,7 +29,8 @@ pub struct Request<'a> {
 /// The site of a host: named exactly, else the one for any host.
 pub fn find(config: &Config, host: &str) -> Option<usize> {
     let host = normal_host(host)?;
-    let named = |site: &Site| site.hosts.iter().any(|pattern| !matches!(pattern, HostPattern::Any) && pattern.matches(&host));
+    let named =
+        |site: &Site| site.hosts.iter().any(|pattern| !matches!(pattern, HostPattern::Any) && pattern.matches(&host));
     let any = |site: &Site| site.hosts.iter().any(|pattern| pattern.matches(&host));
     config.sites.iter().position(named).or_else(|| config.sites.iter().position(any))
 }

@@ -12,31 +12,62 @@ use std::path::Path;
 
 /// A module of ours, and the modules of ours that it may name beside itself.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("clock", &[]),
     ("queue", &[]),
+    ("clock", &["queue"]),
+    ("random", &[]),
     ("telemetry", &[]),
     ("token", &["queue"]),
     ("limit", &["queue"]),
     ("config", &["queue"]),
     ("store", &["queue", "clock"]),
     ("rooms", &["store", "token", "queue", "clock", "telemetry"]),
-    ("gate", &["rooms", "token", "limit", "queue", "config", "telemetry"]),
+    ("gate", &["rooms", "token", "limit", "queue", "config", "telemetry", "random"]),
     ("page", &["queue", "config"]),
-    ("api", &["gate", "rooms", "page", "token", "limit", "queue", "config", "telemetry"]),
+    ("api", &["gate", "rooms", "page", "token", "limit", "queue", "config", "telemetry", "random"]),
     ("proxy", BELOW_PROXY),
     ("app", BELOW_APP),
-    ("demo", BELOW_APP),
+    ("demo", BELOW_DEMO),
     ("main", EVERYTHING),
     ("cli", EVERYTHING),
 ];
 
 const BELOW_PROXY: &[&str] =
-    &["clock", "queue", "telemetry", "token", "limit", "config", "store", "rooms", "gate", "page", "api"];
-const BELOW_APP: &[&str] =
-    &["clock", "queue", "telemetry", "token", "limit", "config", "store", "rooms", "gate", "page", "api", "proxy"];
+    &["clock", "queue", "random", "telemetry", "token", "limit", "config", "store", "rooms", "gate", "page", "api"];
+const BELOW_APP: &[&str] = &[
+    "clock",
+    "queue",
+    "random",
+    "telemetry",
+    "token",
+    "limit",
+    "config",
+    "store",
+    "rooms",
+    "gate",
+    "page",
+    "api",
+    "proxy",
+];
+const BELOW_DEMO: &[&str] = &[
+    "clock",
+    "queue",
+    "random",
+    "telemetry",
+    "token",
+    "limit",
+    "config",
+    "store",
+    "rooms",
+    "gate",
+    "page",
+    "api",
+    "proxy",
+    "app",
+];
 const EVERYTHING: &[&str] = &[
     "clock",
     "queue",
+    "random",
     "telemetry",
     "token",
     "limit",
