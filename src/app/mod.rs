@@ -86,7 +86,9 @@ impl App {
         let pages = load_pages(&config)?;
         let target = target::of(&config)?;
         let timeout = Duration::from_millis(config.store.timeout_ms);
-        let opened = crate::store::open(target, timeout, Arc::clone(&clock));
+        let directory = config.server.state_dir.as_deref();
+        let opened = crate::store::open(target, timeout, Arc::clone(&clock), directory)
+            .map_err(|error| StartError::one(format!("server.state_dir: {error}")))?;
         let store = Arc::new(CountedStore::new(opened.store, Arc::clone(&metrics), Arc::clone(&clock)));
         let rooms = Arc::new(Rooms::new(crate::random::instance(), store, clock));
         rooms.configure(&specs(&config));

@@ -57,6 +57,19 @@ impl Room {
         self.turns.all().filter(|(_, turn)| turn.until > now).collect()
     }
 
+    /// A room of a process that ended: an empty line, but nobody is admitted before the visitors had time to bring theirs
+    /// back, and what was given a turn before can't be given another without a look.
+    pub fn restored(defaults: &Settings, version: u64, changed: Change, watermark: Ticket, now: Time) -> Self {
+        let settings = Settings::with(defaults, &changed);
+        let hold_until = if watermark == Ticket::default() { now } else { now.plus_seconds(HOLD_SECONDS) };
+        Self { version, changed, settings, watermark, hold_until, ..Self::new(now.0.max(1), defaults) }
+    }
+
+    /// The highest ticket that was ever given a turn.
+    pub fn watermark(&self) -> Ticket {
+        self.watermark
+    }
+
     /// What holds for settings that nobody changed.
     pub fn set_defaults(&mut self, defaults: &Settings) {
         if self.defaults != *defaults {

@@ -6,10 +6,13 @@
 
 pub mod memory;
 pub mod redis;
+mod state;
 
 use crate::clock::Clock;
 use crate::queue::{Arrival, Change, Finished, Newcomer, Report, Settings, Standing, Synced, Ticket, Visitor};
 use async_trait::async_trait;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,14 +61,22 @@ pub struct Opened {
     pub redis: Option<Arc<redis::RedisStore>>,
 }
 
-/// The store at `target`; without one, the embedded store at `clock`. `timeout` bounds every call to a Redis; nothing is
-/// connected yet.
-pub fn open(target: Option<redis::Target>, timeout: Duration, clock: Arc<dyn Clock>) -> Opened {
-    match target {
-        None => Opened { store: Arc::new(memory::MemoryStore::new(clock)), redis: None },
+/// The store at `target`; without one, the embedded store at `clock`, which keeps what must survive a restart in
+/// `state_dir`. `timeout` bounds every call to a Redis; nothing is connected yet.
+///
+/// # Errors
+/// `state_dir` can't be used.
+pub fn open(
+    target: Option<redis::Target>,
+    timeout: Duration,
+    clock: Arc<dyn Clock>,
+    state_dir: Option<&Path>,
+) -> io::Result<Opened> {
+    Ok(match target {
+        None => Opened { store: Arc::new(memory::MemoryStore::open(clock, state_dir)?), redis: None },
         Some(target) => {
             let redis = Arc::new(redis::RedisStore::new(target, timeout));
             Opened { store: Arc::clone(&redis) as Arc<dyn Store>, redis: Some(redis) }
         }
-    }
+    })
 }
