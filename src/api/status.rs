@@ -8,6 +8,7 @@ use crate::limit::{Subject, key};
 use crate::queue::Mode;
 use crate::rooms::LiveRoom;
 use crate::telemetry::rfc3339;
+use crate::telemetry::words::PollResult;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -54,26 +55,40 @@ pub fn status_body(status: Status) -> StatusBody {
 pub(super) async fn status(asked: &Asked<'_>) -> Result<Response<Bytes>, Problem> {
     let by_cookie = !auth::has_key(asked)?;
     let room = if by_cookie { auth::page_room(asked)? } else { auth::room(asked, Scope::Browser)? };
+    let answer = told(asked, &room, by_cookie).await;
+    room.metrics().poll(match &answer {
+        Ok((_, State::Waiting)) => PollResult::Waiting,
+        Ok((_, State::Ready)) => PollResult::Ready,
+        Ok((_, State::Paused)) => PollResult::Paused,
+        Ok((_, State::Closed)) => PollResult::Closed,
+        Ok((_, State::Unknown)) => PollResult::Unknown,
+        Err(Problem::RateLimited(_)) => PollResult::Limited,
+        Err(_) => PollResult::Refused,
+    });
+    answer.map(|(response, _)| response)
+}
+
+async fn told(asked: &Asked<'_>, room: &LiveRoom, by_cookie: bool) -> Result<(Response<Bytes>, State), Problem> {
     if !by_cookie {
-        limit(asked, &room, Subject::Address(asked.caller.address))?;
+        limit(asked, room, Subject::Address(asked.caller.address))?;
     }
-    let genuine = match if by_cookie { auth::cookie_token(asked, &room) } else { auth::token(asked, &room) } {
+    let genuine = match if by_cookie { auth::cookie_token(asked, room) } else { auth::token(asked, room) } {
         // The page of a room that takes nobody holds no ticket, and wants to know when that changes.
         Err(Problem::MissingToken) if by_cookie && room.view().settings.mode == Mode::Closed => {
-            let status = Status { state: State::Closed, ..asked.api.gate.status(&room, &Place::Gone) };
-            return Ok(reply::json(StatusCode::OK, &status_body(status)));
+            let status = Status { state: State::Closed, ..asked.api.gate.status(room, &Place::Gone) };
+            return Ok((reply::json(StatusCode::OK, &status_body(status)), State::Closed));
         }
         genuine => genuine?,
     };
     if by_cookie {
-        limit(asked, &room, Subject::Visitor(genuine.visitor))?;
+        limit(asked, room, Subject::Visitor(genuine.visitor))?;
     }
-    let (place, mut status) = asked.api.gate.ask(&room, &genuine, asked.caller.address).await;
+    let (place, mut status) = asked.api.gate.ask(room, &genuine, asked.caller.address).await;
     if let Place::Limited { retry_after } = place {
         return Err(super::enqueue::over_limit(&room.view().settings, retry_after));
     }
     // A place that is gone has no token any more, but the answer always carries one.
-    let is_new = status.is_new;
+    let (is_new, state) = (status.is_new, status.state);
     status.token.get_or_insert_with(|| genuine.token.clone());
     let token = status.token.clone().unwrap_or_default();
     let mut body = status_body(status);
@@ -83,9 +98,9 @@ pub(super) async fn status(asked: &Asked<'_>) -> Result<Response<Bytes>, Problem
     }
     let mut response = reply::json(StatusCode::OK, &body);
     if by_cookie && is_new {
-        reply::set_cookie(&mut response, asked, &room, &token);
+        reply::set_cookie(&mut response, asked, room, &token);
     }
-    Ok(response)
+    Ok((response, state))
 }
 
 fn limit(asked: &Asked<'_>, room: &LiveRoom, subject: Subject) -> Result<(), Problem> {

@@ -91,7 +91,7 @@ impl App {
             .map_err(|error| StartError::one(format!("server.state_dir: {error}")))?;
         let store = Arc::new(CountedStore::new(opened.store, Arc::clone(&metrics), Arc::clone(&clock)));
         let rooms = Arc::new(Rooms::new(crate::random::instance(), store, clock));
-        rooms.configure(&specs(&config));
+        rooms.configure(&specs(&config, &metrics));
         let room_metrics = Arc::new(ArcSwap::from_pointee(metrics_of_rooms(&config, &metrics)));
         let format = if config.log.format == LogFormat::Json { Format::Json } else { Format::Text };
         let access_log = config.log.access.then(|| {
@@ -103,7 +103,7 @@ impl App {
         Ok(Self {
             origins: Arc::new(Origins::new(&config, Arc::clone(&metrics))),
             live: Arc::new(Live::new(config)),
-            gate: Arc::new(Gate::new(keyring)),
+            gate: Arc::new(Gate::new(keyring, metrics.tokens_signed.clone())),
             rooms,
             metrics,
             redis: opened.redis,
@@ -154,7 +154,7 @@ impl App {
         let keyring = keys::keyring(&config)?;
         let pages = load_pages(&config)?;
         // Everything is made; from here on nothing fails. The configuration goes last: who pins it finds the rest.
-        self.rooms.configure(&specs(&config));
+        self.rooms.configure(&specs(&config, &self.metrics));
         self.room_metrics.store(Arc::new(metrics_of_rooms(&config, &self.metrics)));
         self.gate.replace_keys(keyring);
         self.pages.store(Arc::new(pages));
@@ -166,29 +166,20 @@ impl App {
         Ok(changes)
     }
 
-    /// Brings the gauges of the rooms up to date.
+    /// Brings readiness up to date.
     pub fn report(&self) {
         self.state.origins_up.store(self.origins.are_healthy(), Ordering::Relaxed);
-        let metrics = self.room_metrics.load();
-        for room in self.rooms.all() {
-            let view = room.view();
-            if let Some(metrics) = metrics.get(room.name()) {
-                metrics.waiting.set(i64::try_from(view.snapshot.waiting()).unwrap_or(i64::MAX));
-                metrics.ready.set(i64::try_from(view.snapshot.ready).unwrap_or(i64::MAX));
-                let counted = metrics.admitted.get();
-                metrics.admitted.inc_by(view.snapshot.admitted.saturating_sub(counted));
-            }
-        }
     }
 }
 
 /// What a reload can't change.
 const NEEDS_RESTART: [&str; 5] = ["server.listen", "server.metrics_listen", "server.threads", "store.", "log."];
 
-fn specs(config: &Config) -> Vec<RoomSpec> {
+fn specs(config: &Config, metrics: &Metrics) -> Vec<RoomSpec> {
     let spec = |room: &crate::config::RoomConfig| RoomSpec {
         name: room.name.clone(),
         defaults: Settings::with(&Settings::default(), &room.settings),
+        metrics: metrics.room(&room.name),
     };
     config.rooms.iter().map(spec).collect()
 }

@@ -83,6 +83,12 @@ fn add_proxy(server: &mut Server, app: &App, config: &Config) -> Result<(), Star
 
 fn listen<A>(service: &mut Service<A>, listener: &Listener) -> Result<(), StartError> {
     let address = listener.addr.to_string();
+    if listener.h2c {
+        // pingora waits for the first 24 bytes without a deadline: a guard around that has to come first.
+        return Err(StartError::one(format!(
+            "server.listeners: {address}: h2c is not served yet; use tls, or HTTP/1.1"
+        )));
+    }
     let Some(files) = &listener.tls else {
         service.add_tcp(&address);
         return Ok(());

@@ -24,12 +24,14 @@ use crate::telemetry::words::Reason;
 use crate::token::{Claims, Keyring, Verified};
 use arc_swap::ArcSwap;
 use pace::Polls;
+use prometheus::IntCounter;
 use std::sync::Arc;
 
 /// The gate: keys to read and sign tokens with.
 pub struct Gate {
     keys: ArcSwap<Keyring>,
     polls: Polls,
+    signed: IntCounter,
 }
 
 /// A genuine token of this room.
@@ -42,8 +44,9 @@ pub struct Genuine {
 }
 
 impl Gate {
-    pub fn new(keys: Keyring) -> Self {
-        Self { keys: ArcSwap::from_pointee(keys), polls: Polls::default() }
+    /// `signed` counts the tokens that are made.
+    pub fn new(keys: Keyring, signed: IntCounter) -> Self {
+        Self { keys: ArcSwap::from_pointee(keys), polls: Polls::default(), signed }
     }
 
     /// Signs with other keys from now on.
@@ -104,6 +107,7 @@ impl Gate {
     }
 
     pub fn sign(&self, claims: &Claims) -> String {
+        self.signed.inc();
         self.keys.load().sign(claims)
     }
 
@@ -162,7 +166,12 @@ impl Gate {
         let busy = !view.connected || view.snapshot.is_busy(&view.settings, now);
         match view.settings.mode {
             Mode::Off => return Decision::Forward(Reason::Off),
-            Mode::Observe => return Decision::Forward(Reason::Observe),
+            Mode::Observe => {
+                if busy {
+                    room.metrics().would_have_waited.inc();
+                }
+                return Decision::Forward(Reason::Observe);
+            }
             Mode::Closed => return self.turned_away(room, &view, State::Closed),
             Mode::Auto | Mode::Pause => {}
         }

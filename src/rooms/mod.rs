@@ -18,6 +18,7 @@ pub use sync::{SYNC_EVERY, run};
 use crate::clock::Clock;
 use crate::queue::Settings;
 use crate::store::Store;
+use crate::telemetry::metrics::RoomMetrics;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub struct RoomSpec {
     pub name: String,
     /// What holds for settings that nobody changed.
     pub defaults: Settings,
+    pub metrics: RoomMetrics,
 }
 
 /// All rooms by name.

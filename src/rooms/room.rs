@@ -8,6 +8,7 @@ use crate::queue::{
     Ticket, Time, Visitor,
 };
 use crate::store::{RoomRef, Store, StoreError};
+use crate::telemetry::metrics::RoomMetrics;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,6 +75,7 @@ pub struct LiveRoom {
     revoked: RwLock<HashMap<(Visitor, Ticket), u64>>,
     /// Registrations refused of late, with when: answered by the poll that waits for them.
     limited: Mutex<HashMap<(Visitor, Ticket), Time>>,
+    metrics: RoomMetrics,
     /// How many syncs were begun: a heartbeat goes up with the next one.
     begun: AtomicU64,
     /// How many were finished, for those who wait for one.
@@ -93,6 +95,7 @@ impl LiveRoom {
             pending: Mutex::default(),
             revoked: RwLock::default(),
             limited: Mutex::default(),
+            metrics: spec.metrics.clone(),
             begun: AtomicU64::new(0),
             done: watch::Sender::new(0),
         }
@@ -105,6 +108,11 @@ impl LiveRoom {
     /// What is known now; take it once per request.
     pub fn view(&self) -> Arc<View> {
         self.view.load_full()
+    }
+
+    /// What is counted of this room.
+    pub fn metrics(&self) -> &RoomMetrics {
+        &self.metrics
     }
 
     /// The store's time.
@@ -124,6 +132,7 @@ impl LiveRoom {
 
     /// Gathers a sign of life; it goes up with the next sync.
     pub fn heartbeat(&self, heartbeat: Heartbeat) {
+        self.metrics.heartbeats.inc();
         self.pending().heartbeat(heartbeat);
     }
 
@@ -132,6 +141,7 @@ impl LiveRoom {
         let mut done = self.done.subscribe();
         let carried_by = {
             let mut pending = self.pending();
+            self.metrics.heartbeats.inc();
             pending.heartbeat(heartbeat);
             self.begun.load(Ordering::SeqCst) + 1
         };
@@ -145,6 +155,7 @@ impl LiveRoom {
 
     /// Gathers the extension of a stay; it goes up with the next sync.
     pub fn renew(&self, renewal: Renewal) {
+        self.metrics.renewals.inc();
         self.pending().renewal(renewal);
     }
 
@@ -180,6 +191,7 @@ impl LiveRoom {
         let now = self.now();
         match self.told(self.store.finish(self.reference(&defaults), visitor, ticket).await) {
             Ok(Finished::Cleared) => {
+                self.metrics.finished.inc();
                 self.revoke(visitor, ticket, now.0 * 1000);
                 FinishOutcome::Cleared
             }
@@ -188,6 +200,7 @@ impl LiveRoom {
                 if !self.revoke(visitor, ticket, now.0 * 1000) {
                     return FinishOutcome::NotReady;
                 }
+                self.metrics.finished.inc();
                 self.pending().finish(visitor, ticket);
                 FinishOutcome::Cleared
             }

@@ -24,6 +24,8 @@ pub struct SyncState {
     rate: Rate,
     forgot: Time,
     failing: bool,
+    /// The epoch, and the turns given in it so far.
+    admitted: (u64, u64),
 }
 
 /// Keeps every room in step until `stop` says so: a task per room, begun and ended as rooms come and go.
@@ -133,6 +135,14 @@ impl LiveRoom {
         if std::mem::take(&mut state.failing) {
             tracing::info!(room = self.name(), "the store answers again");
         }
+        let metrics = self.metrics();
+        metrics.waiting.set(i64::try_from(snapshot.waiting()).unwrap_or(i64::MAX));
+        metrics.ready.set(i64::try_from(snapshot.ready).unwrap_or(i64::MAX));
+        // Turns given before this instance met the store, or by a store that began anew, aren't news.
+        if state.admitted.0 == snapshot.epoch {
+            metrics.admitted.inc_by(snapshot.admitted.saturating_sub(state.admitted.1));
+        }
+        state.admitted = (snapshot.epoch, snapshot.admitted);
         self.replace_view(View { snapshot, settings, rate, connected: true });
     }
 
