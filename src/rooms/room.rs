@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// A first registration waits for the sync that carries it, but not longer than this.
-const REGISTRATION_WAITS: Duration = Duration::from_millis(800);
+const REGISTRATION_WAITS: Duration = Duration::from_millis(450);
 
 /// What this instance knows of a room: swapped whole after each sync.
 #[derive(Clone, Debug, Default)]
