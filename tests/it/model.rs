@@ -333,7 +333,9 @@ impl Game {
             prop_assert!(self.settings.mode.admits() && self.clock.now() >= snapshot.hold_until);
             prop_assert!(self.settings.max_active == 0 || snapshot.ready <= self.settings.max_active);
             prop_assert!(snapshot.window.used <= self.settings.admission_limit);
-            let before = if snapshot.window.start == last.window.start { last.window.used } else { 0 };
+            let now = self.clock.now().0;
+            let start = now - now % (self.settings.admission_frequency * 1000);
+            let before = if last.window.last.0 >= start { last.window.used } else { 0 };
             prop_assert_eq!(snapshot.admitted - last.admitted, snapshot.window.used - before);
         }
         Ok(())

@@ -3,36 +3,26 @@
 -- So many of the line are looked at with one read.
 local PAGE = 128
 
--- Window::at. Nothing is written: the room's own window moves only when a turn is given.
-local function window()
+-- Window::at: the turns that were given in the window of this moment. Nothing is written: the room's own window moves
+-- only when a turn is given.
+local function used_now()
   local length = settings.admission_frequency * 1000
-  local start = now - now % length
-  if start > room.start then return start, 0, 0 end
-  return room.start, room.used, room.late
+  return now - now % length > room.window and 0 or room.used
 end
 
--- Window::quota
-local function quota()
-  local start, used, late = window()
-  local limit = settings.admission_limit
-  local number = math.floor(start / (settings.admission_frequency * 1000))
-  local late_share = math.floor(limit / 2) + limit % 2 * ((number + 1) % 2)
-  return math.max(limit - used, 0), math.max(late_share - late, 0)
-end
-
--- Room::free, while `active` people hold a turn; and what is left for the late.
+-- Room::free, while `active` people hold a turn
 local function free(active)
-  if settings.mode == 'pause' or settings.mode == 'closed' or now < room.hold_until then return 0, 0 end
-  local left, late_left = quota()
+  if settings.mode == 'pause' or settings.mode == 'closed' or now < room.hold_until then return 0 end
+  local left = math.max(settings.admission_limit - used_now(), 0)
   if settings.max_active > 0 then left = math.min(left, math.max(settings.max_active - active, 0)) end
-  return left, late_left
+  return left
 end
 
--- Room::offer, all but the turn itself
+-- Room::offer, all but the turn itself; Window::after_turn
 local function count_offer(ticket, late)
-  room.start, room.used, room.late = window()
-  room.used = room.used + 1
-  if late then room.late = room.late + 1 end
+  room.used = used_now() + 1
+  room.window = now
+  room.late = late and 1 or 0
   room.admitted = room.admitted + 1
   room.watermark = math.max(room.watermark, ticket)
 end
@@ -73,10 +63,10 @@ local function is_lower(a, b)
 end
 
 -- Line::next: the part of the line whose head is next; nil where the line is at its end.
-local function next_part(prompt, late, late_left)
+local function next_part(prompt, late)
   local first, other = head(prompt), head(late)
   if not first then return other and late end
-  if other and late_left > 0 and is_lower(other, first) then return late end
+  if other and room.late == 0 and is_lower(other, first) then return late end
   return prompt
 end
 
@@ -94,13 +84,12 @@ end
 
 -- Room::admit
 local function admit()
-  local present_since = now - settings.presence_seconds * 1000
+  local present_since = now - room.presence * 1000
   local active = redis.call('HLEN', TURNS)
   local prompt, late = part(LINE, false), part(LATE, true)
   local gone, turns, more = {}, {}, true
   while more and #gone < STEPS do
-    local left, late_left = free(active)
-    local from = left > 0 and next_part(prompt, late, late_left)
+    local from = free(active) > 0 and next_part(prompt, late)
     if from then
       local person = head(from)
       from.at = from.at + 1

@@ -11,6 +11,7 @@ local function already()
     if same and not turn.since then return { 'entered', 1 } end
     return { 'already_ready' }
   end
+  if contains(SPENT, visitor, ticket) then return { 'already_ready' } end
   local waiting = find_waiting(visitor)
   if not waiting then return nil end
   return { waiting == ticket and 'entered' or 'already_waiting', position(waiting) }
@@ -41,6 +42,7 @@ local function arrive()
 end
 
 begin()
+settle_presence()
 local answer = arrive()
 save()
 return answer

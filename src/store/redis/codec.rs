@@ -103,7 +103,7 @@ pub fn synced(value: &Value, known: u64) -> Result<Synced, StoreError> {
         ready,
         watermark,
         admitted,
-        start,
+        last,
         used,
         late,
         hold_until,
@@ -125,7 +125,7 @@ pub fn synced(value: &Value, known: u64) -> Result<Synced, StoreError> {
         ready,
         watermark: Ticket(watermark),
         admitted,
-        window: Window { last: Time(start), used, late: late != 0 },
+        window: Window { last: Time(last), used, late: late != 0 },
         hold_until: Time(hold_until),
         instances,
     };

@@ -23,8 +23,20 @@ const KEYS: [(&str, &str); 11] = [
 ];
 
 /// The fields of the state hash.
-const STATE_FIELDS: [&str; 10] =
-    ["epoch", "seq", "held", "hold_until", "last", "watermark", "admitted", "start", "used", "late"];
+const STATE_FIELDS: [&str; 12] = [
+    "epoch",
+    "seq",
+    "held",
+    "hold_until",
+    "last",
+    "watermark",
+    "admitted",
+    "window",
+    "used",
+    "late",
+    "presence",
+    "settled",
+];
 
 /// The settings that scripts read, in the order in which their defaults are handed over.
 const FIELDS: [&str; 10] = [

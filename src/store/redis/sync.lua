@@ -106,11 +106,12 @@ end
 
 local known_epoch, known_seq, known_watermark, known_revoked, known_settings = struct.unpack('>I8I8I8I8I8', ARGV[4])
 begin()
+settle_presence()
 meet(ARGV[3], known_epoch, known_seq, known_watermark)
 for _, each in ipairs(unpack_all('>c16I8', 24, ARGV[5])) do hand_in_finish(each[1], each[2]) end
 for _, each in ipairs(unpack_all('>c16I8I8I8', 40, ARGV[6])) do take_renewal(each[1], each[2], each[3], each[4]) end
 local limited = take_heartbeats(unpack_all('>c16I8Bc8', 33, ARGV[7]))
-sweep_line(now - settings.presence_seconds * 1000)
+sweep_line(now - room.presence * 1000)
 trim(SPENT, now - settings.memory * 1000)
 trim(MISSED, now - settings.memory * 1000)
 trim(REVOKED, (now - settings.memory * 1000) * 1000)
@@ -120,12 +121,11 @@ save()
 local news, news_count = revocations(known_revoked)
 local version, changed = tonumber(redis.call('HGET', SETTINGS, 'version') or 0), {}
 if version ~= known_settings then changed = redis.call('HGETALL', SETTINGS) end
-local start, used, late = window()
 local line_len, line_head, line_samples = ranks(LINE)
 local late_len, late_head, late_samples = ranks(LATE)
 return {
   {
-    now, room.epoch, room.seq, redis.call('HLEN', TURNS), room.watermark, room.admitted, start, used, late,
+    now, room.epoch, room.seq, redis.call('HLEN', TURNS), room.watermark, room.admitted, room.window, used_now(), room.late,
     room.hold_until, redis.call('ZCARD', INSTANCES), line_len, late_len, version,
     (more or news_count == REVOCATIONS) and 1 or 0,
   },

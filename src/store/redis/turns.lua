@@ -49,7 +49,7 @@ end
 
 -- Turns::offer
 local function new_offer(ticket)
-  return { ticket = ticket, till = now + settings.presence_seconds * 1000 }
+  return { ticket = ticket, till = now + room.presence * 1000 }
 end
 
 -- Turns::claim, of a turn that is held
@@ -112,6 +112,14 @@ end
 local function trim(key, limit)
   local old = math.min(redis.call('ZCOUNT', key, '-inf', '(' .. whole(limit)), STEPS)
   if old > 0 then redis.call('ZREMRANGEBYRANK', key, 0, old - 1) end
+end
+
+-- Room::settle_presence
+local function settle_presence()
+  local set = settings.presence_seconds
+  if set >= room.presence or now - room.settled >= room.presence * 500 then
+    room.presence, room.settled = set, now
+  end
 end
 
 -- Room::begin
