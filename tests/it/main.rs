@@ -14,6 +14,7 @@
 #![allow(clippy::print_stderr, reason = "the output of a child is shown when its test fails")]
 
 mod contract;
+mod demo;
 mod harness;
 mod layers;
 mod model;

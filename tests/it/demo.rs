@@ -1,0 +1,70 @@
+//! `gatekeeper demo` and `gatekeeper check`, as somebody who tries them meets them.
+
+use crate::support::client::Browser;
+use crate::support::ports::free_port;
+use crate::support::process::Process;
+use crate::support::{SOON, eventually, eventually_true};
+use std::process::Command;
+use std::time::Duration;
+
+/// The page says so much at most: a line of eighteen at three in five seconds, on a slow machine.
+const IN_LINE: Duration = Duration::from_secs(120);
+
+fn gatekeeper() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_gatekeeper"))
+}
+
+#[tokio::test]
+async fn who_opens_the_demo_sees_the_line_and_gets_in() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut command = gatekeeper();
+    command.args(["demo", "--listen", &address]).env_clear();
+    let mut demo = Process::spawn("demo", &mut command);
+    eventually_true(SOON, || demo.output().contains(&format!("http://{address}/"))).await;
+    // The crowd needs some seconds to become one.
+    eventually_true(SOON * 2, || demo.output().contains("waiting   ") && !demo.output().ends_with("  0 waiting")).await;
+    let busy =
+        |line: &str| line.trim_start().split(' ').next().and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n > 6);
+    eventually_true(SOON * 2, || demo.output().lines().last().is_some_and(busy)).await;
+
+    let browser = Browser::new(&format!("http://{address}"));
+    let page = browser.open("/").await;
+    assert_eq!(page.status, 503, "{}", page.text());
+    assert!(page.text().contains("Harbour Hall Tickets"));
+    eventually(IN_LINE, async || {
+        browser.fetch(http::Method::GET, "/.gatekeeper/queue/status?room=demo").await.json()["ready"]
+            .as_bool()
+            .filter(|ready| *ready)
+    })
+    .await;
+    let shop = browser.open("/").await;
+    assert_eq!(shop.status, 200);
+    assert!(shop.text().contains("You are in"));
+
+    demo.signal("INT");
+    demo.wait_exit(SOON).await;
+}
+
+#[test]
+fn a_taken_address_is_said_with_the_way_out() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = gatekeeper().args(["demo", "--listen", &address]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("--listen") && said.contains(&address), "{said}");
+}
+
+#[test]
+fn check_says_everything_that_is_wrong_each_with_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("bad.toml");
+    std::fs::write(&file, "[[rooms]]\nname = \"Shop!\"\nsettings = { admission_limit = 0 }\n[[sites]]\nhosts = [\"*\"]\norigins = []\nroom = \"x\"\n").unwrap();
+    let output = gatekeeper().args(["check", "--config"]).arg(&file).env_clear().output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    for (line, place) in
+        [(2, "rooms[0].name"), (3, "rooms[0].settings.admission_limit"), (6, "sites[0].origins"), (7, "sites[0].room")]
+    {
+        assert!(said.contains(&format!("bad.toml:{line}: {place}: ")), "{place} in {said}");
+    }
+}
