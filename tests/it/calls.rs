@@ -131,16 +131,32 @@ async fn status_tells_everything_to_who_waits_and_to_who_is_ready() {
     let answer = house.api.status(&waiting).await;
     let body = answer.json();
     let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
-    let mut expected = ["warning_msg", "jwt_token", "position", "ready", "state", "waiting", "eta_seconds", "poll_after_ms", "expires_at", "message"];
+    let mut expected = [
+        "warning_msg",
+        "jwt_token",
+        "position",
+        "ready",
+        "state",
+        "waiting",
+        "eta_seconds",
+        "poll_after_ms",
+        "expires_at",
+        "message",
+    ];
     expected.sort_unstable();
     let mut sorted = keys.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, expected);
     assert_eq!((&body["warning_msg"], &body["position"], &body["ready"]), (&Value::Null, &json!(1), &json!(false)));
-    assert_eq!((&body["state"], &body["expires_at"], &body["message"]), (&json!("waiting"), &Value::Null, &json!("Back soon")));
+    assert_eq!(
+        (&body["state"], &body["expires_at"], &body["message"]),
+        (&json!("waiting"), &Value::Null, &json!("Back soon"))
+    );
     assert!(body["jwt_token"].as_str().is_some_and(|jwt| jwt.contains('.')));
     assert!(body["poll_after_ms"].as_u64().is_some_and(|ms| (500..=40_000).contains(&ms)), "{body}");
-    assert!(body["eta_seconds"].is_null() || body["eta_seconds"]["low"].as_u64() <= body["eta_seconds"]["high"].as_u64());
+    assert!(
+        body["eta_seconds"].is_null() || body["eta_seconds"]["low"].as_u64() <= body["eta_seconds"]["high"].as_u64()
+    );
     eventually(SOON, async || (house.api.status(&waiting).await.json()["waiting"] == 1).then_some(())).await;
     let ready = house.api.status(&aged_ready(&house).await).await.json();
     assert_eq!((&ready["ready"], &ready["position"], &ready["state"]), (&json!(true), &Value::Null, &json!("ready")));
@@ -180,7 +196,8 @@ async fn status_takes_expired_tokens_and_renews_them_but_verify_and_finish_refus
 async fn a_token_serves_by_header_bearer_and_cookie() {
     let house = house("").await;
     let jwt = house.ready("ann").await;
-    let verify = |name: &'static str, value: String| send(house.api.call(Method::GET, "/queue/verify").header(name, value));
+    let verify =
+        |name: &'static str, value: String| send(house.api.call(Method::GET, "/queue/verify").header(name, value));
     for (name, value) in [
         ("jwt", jwt.clone()),
         ("authorization", format!("Bearer {jwt}")),
@@ -265,16 +282,29 @@ async fn changed_settings_survive_a_restart() {
 async fn every_range_is_held_and_a_refusal_changes_nothing() {
     let house = house("").await;
     let ranges = [
-        ("admission_limit", 1, 1_000_000), ("admission_frequency", 1, 3600), ("jwt_expiry_seconds", 60, 600),
-        ("ready_ttl_seconds", 60, 3600), ("ip_enqueue_limit", 1, 1_000_000), ("ip_enqueue_limit_interval", 1, 3600),
-        ("ip_status_polling_limit", 1, 1_000_000), ("ip_status_polling_limit_interval", 1, 3600),
-        ("max_active", 0, 10_000_000), ("presence_seconds", 30, 600), ("retention_seconds", 60, 86_400),
+        ("admission_limit", 1, 1_000_000),
+        ("admission_frequency", 1, 3600),
+        ("jwt_expiry_seconds", 60, 600),
+        ("ready_ttl_seconds", 60, 3600),
+        ("ip_enqueue_limit", 1, 1_000_000),
+        ("ip_enqueue_limit_interval", 1, 3600),
+        ("ip_status_polling_limit", 1, 1_000_000),
+        ("ip_status_polling_limit_interval", 1, 3600),
+        ("max_active", 0, 10_000_000),
+        ("presence_seconds", 30, 600),
+        ("retention_seconds", 60, 86_400),
         ("ready_max_seconds", 60, 86_400),
     ];
     let mut wrong: Vec<(&str, Value)> = Vec::new();
     for (field, low, high) in ranges {
         wrong.extend([(field, json!(low - 1)), (field, json!(high + 1)), (field, json!(low.to_string()))]);
-        wrong.extend([(field, json!(1.5)), (field, Value::Null), (field, json!(-1)), (field, json!([low])), (field, json!(true))]);
+        wrong.extend([
+            (field, json!(1.5)),
+            (field, Value::Null),
+            (field, json!(-1)),
+            (field, json!([low])),
+            (field, json!(true)),
+        ]);
     }
     wrong.extend([("mode", json!("on")), ("mode", json!(1)), ("mode", json!("AUTO")), ("renew_ready", json!("yes"))]);
     wrong.extend([("renew_ready", json!(1)), ("message", json!("x".repeat(501))), ("message", json!("\u{7}"))]);
@@ -345,7 +375,13 @@ async fn the_documentation_is_complete_in_itself() {
         assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")), "{path}");
         assert!(page.header("content-security-policy").is_some());
         let html = page.text();
-        for tag in ["<script src=\"http", "<script src=\"//", "<link href=\"http", "src=\"https://", "rel=\"stylesheet\" href=\"http"] {
+        for tag in [
+            "<script src=\"http",
+            "<script src=\"//",
+            "<link href=\"http",
+            "src=\"https://",
+            "rel=\"stylesheet\" href=\"http",
+        ] {
             assert!(!html.contains(tag), "{path} loads from elsewhere: {tag}");
         }
     }
@@ -354,7 +390,9 @@ async fn the_documentation_is_complete_in_itself() {
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() >= 7, "{:?}", paths.keys());
     for (path, operations) in paths {
-        for method in operations.as_object().unwrap().keys().filter(|key| ["get", "post", "delete"].contains(&key.as_str())) {
+        for method in
+            operations.as_object().unwrap().keys().filter(|key| ["get", "post", "delete"].contains(&key.as_str()))
+        {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let status = send(house.api.bare(method.clone(), path)).await.status;
             assert!(![404, 405].contains(&status), "{method} {path}: {status}");
@@ -367,9 +405,15 @@ async fn the_documentation_is_complete_in_itself() {
 async fn head_options_and_other_methods_are_answered_here() {
     let house = house("").await;
     let paths = [
-        ("/queue/enqueue", "POST, OPTIONS"), ("/queue/status", "GET, HEAD, OPTIONS"), ("/queue/verify", "GET, HEAD, OPTIONS"),
-        ("/queue/finish", "DELETE, OPTIONS"), ("/config", "GET, HEAD, POST, OPTIONS"), ("/health", "GET, HEAD, OPTIONS"),
-        ("/health/ready", "GET, HEAD, OPTIONS"), ("/docs", "GET, HEAD, OPTIONS"), ("/redoc", "GET, HEAD, OPTIONS"),
+        ("/queue/enqueue", "POST, OPTIONS"),
+        ("/queue/status", "GET, HEAD, OPTIONS"),
+        ("/queue/verify", "GET, HEAD, OPTIONS"),
+        ("/queue/finish", "DELETE, OPTIONS"),
+        ("/config", "GET, HEAD, POST, OPTIONS"),
+        ("/health", "GET, HEAD, OPTIONS"),
+        ("/health/ready", "GET, HEAD, OPTIONS"),
+        ("/docs", "GET, HEAD, OPTIONS"),
+        ("/redoc", "GET, HEAD, OPTIONS"),
         ("/openapi.json", "GET, HEAD, OPTIONS"),
     ];
     for (path, allow) in paths {
@@ -387,7 +431,15 @@ async fn head_options_and_other_methods_are_answered_here() {
     assert_eq!((head.status, head.body.len(), head.header("content-length")), (200, 0, get.header("content-length")));
     let bytes = raw(house.gate.addr(), b"HEAD /config HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", SOON).await;
     assert!(bytes.starts_with(b"HTTP/1.1 401 ") && bytes.ends_with(b"\r\n\r\n"), "{}", String::from_utf8_lossy(&bytes));
-    for path in ["/queue/none", "/queue", "/queue/", "/.gatekeeper", "/.gatekeeper/", "/.gatekeeper/none", "/.gatekeeper/.gatekeeper/health"] {
+    for path in [
+        "/queue/none",
+        "/queue",
+        "/queue/",
+        "/.gatekeeper",
+        "/.gatekeeper/",
+        "/.gatekeeper/none",
+        "/.gatekeeper/.gatekeeper/health",
+    ] {
         problem(&house.gate.get(path).await, 404, "not_found");
     }
     assert_eq!(house.origin.hits().len(), 0);
@@ -447,7 +499,9 @@ async fn every_refusal_has_its_status_and_code() {
         assert!(answer.header("www-authenticate").is_some());
     }
     let page = api.with_key(BROWSER_KEY);
-    for answer in [page.verify(&jwt).await, page.finish(&jwt).await, page.config().await, page.set_config(json!({})).await] {
+    for answer in
+        [page.verify(&jwt).await, page.finish(&jwt).await, page.config().await, page.set_config(json!({})).await]
+    {
         problem(&answer, 403, "key_scope");
     }
     assert_eq!(page.status(&jwt).await.status, 200);
@@ -471,16 +525,22 @@ async fn every_refusal_has_its_status_and_code() {
 
 #[tokio::test]
 async fn scripts_of_the_configured_origins_may_call() {
-    let house = house_with("", |setup| Setup { server: "cors_origins = [\"https://shop.test\"]".into(), ..setup }).await;
+    let house =
+        house_with("", |setup| Setup { server: "cors_origins = [\"https://shop.test\"]".into(), ..setup }).await;
     let preflight = |origin: &'static str| {
         let request = house.api.bare(Method::OPTIONS, "/queue/enqueue").header("origin", origin);
-        send(request.header("access-control-request-method", "POST").header("access-control-request-headers", "user_id"))
+        send(
+            request.header("access-control-request-method", "POST").header("access-control-request-headers", "user_id"),
+        )
     };
     let answer = preflight("https://shop.test").await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("https://shop.test")));
     assert!(answer.header("access-control-allow-methods").is_some_and(|methods| methods.contains("POST")));
     let allowed = answer.header("access-control-allow-headers").unwrap().to_lowercase();
-    assert!(["business_id", "business-id", "user_id", "user-id", "jwt"].iter().all(|name| allowed.contains(name)), "{allowed}");
+    assert!(
+        ["business_id", "business-id", "user_id", "user-id", "jwt"].iter().all(|name| allowed.contains(name)),
+        "{allowed}"
+    );
     assert!(answer.header("vary").is_some_and(|vary| vary.contains("Origin")));
     assert_eq!(preflight("https://evil.test").await.header("access-control-allow-origin"), None);
     let call = send(house.api.call(Method::GET, "/config").header("origin", "https://shop.test")).await;

@@ -156,7 +156,10 @@ async fn what_is_no_navigation_gets_json_and_takes_no_place() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert!(answer.header("retry-after").is_some() && answer.set_cookies().is_empty());
         let body = answer.json();
-        assert_eq!((&body["waiting_room"], &body["ready"], &body["position"]), (&json!(true), &json!(false), &Value::Null));
+        assert_eq!(
+            (&body["waiting_room"], &body["ready"], &body["position"]),
+            (&json!(true), &json!(false), &Value::Null)
+        );
         assert_eq!((&body["state"], &body["jwt_token"]), (&json!("unknown"), &json!("")));
         let url = |name: &str| body[name].as_str().unwrap().to_owned();
         assert!(url("status_url").starts_with("/.gatekeeper/queue/status"));
@@ -201,7 +204,8 @@ async fn exceptions_touch_no_store_and_set_no_cookie() {
     let office = Browser::at(&house.gate.url(""), "127.2.0.9".parse().unwrap());
     let visitor = house.browser();
     let before = house.store_calls().await.0;
-    let pass = |value: &'static str| send(visitor.navigation(Method::GET, "/pass", "none").header("x-gate-pass", value));
+    let pass =
+        |value: &'static str| send(visitor.navigation(Method::GET, "/pass", "none").header("x-gate-pass", value));
     let preflight = visitor.script(Method::OPTIONS, "/data").header("origin", "https://a.test");
     let passing = [
         visitor.open("/free/a").await,
@@ -230,9 +234,21 @@ async fn no_spelling_of_a_path_slips_past_the_rules() {
     let (house, _first) =
         busy_house(|setup| Setup { more: "[[sites.bypass]]\npath = \"/static/**\"".into(), ..setup }).await;
     for path in [
-        "/checkout", "//checkout", "/static/../checkout", "/static/%2e%2e/checkout", "/static/%2E%2E%2Fcheckout",
-        "/static/..%2fcheckout", "/static/..;/checkout", "/static/..\\checkout", "/static/%5c../checkout", "/static/.%2e/checkout",
-        "/static/%252e%252e/checkout", "/%2e/checkout", "/Static/a", "/static%2f..%2fcheckout", "/static/a/../../checkout",
+        "/checkout",
+        "//checkout",
+        "/static/../checkout",
+        "/static/%2e%2e/checkout",
+        "/static/%2E%2E%2Fcheckout",
+        "/static/..%2fcheckout",
+        "/static/..;/checkout",
+        "/static/..\\checkout",
+        "/static/%5c../checkout",
+        "/static/.%2e/checkout",
+        "/static/%252e%252e/checkout",
+        "/%2e/checkout",
+        "/Static/a",
+        "/static%2f..%2fcheckout",
+        "/static/a/../../checkout",
     ] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\nConnection: close\r\n\r\n");
         let answer = String::from_utf8_lossy(&raw(house.gate.addr(), request.as_bytes(), SOON).await).into_owned();
@@ -266,7 +282,10 @@ async fn a_token_opens_by_header_bearer_and_query_and_the_origin_hears_who_it_is
     let query = house.origin.await_hit("/query").await;
     assert_eq!(query.uri.query(), Some(format!("a=1&jwt={jwt}&b=2").as_str()), "the query goes through untouched");
     assert_eq!(house.origin.await_hit("/cookie").await.header("cookie"), Some("x=y; z=1"));
-    let foreign = client.get(url("/foreign")).bearer_auth("eyJhbGciOiJub25lIn0.e30.x").header("cookie", format!("{COOKIE}={jwt}"));
+    let foreign = client
+        .get(url("/foreign"))
+        .bearer_auth("eyJhbGciOiJub25lIn0.e30.x")
+        .header("cookie", format!("{COOKIE}={jwt}"));
     assert_eq!(send(foreign).await.status, 200);
     let hit = house.origin.await_hit("/foreign").await;
     assert_eq!(hit.header("authorization"), Some("Bearer eyJhbGciOiJub25lIn0.e30.x"));
@@ -282,8 +301,19 @@ async fn what_only_the_gate_may_say_is_taken_from_clients() {
     let visitor = Browser::at(&house.gate.url(""), address);
     let mut request = visitor.navigation(Method::GET, "/shop", "none");
     for name in [
-        "x_gatekeeper_user", "x-gatekeeper-user", "X-Gatekeeper-Room", "jwt", "X-Original-URL", "x_original_url", "X-Rewrite-URL",
-        "X-HTTP-Method-Override", "X-Forwarded-For", "x_forwarded_for", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Request-Id",
+        "x_gatekeeper_user",
+        "x-gatekeeper-user",
+        "X-Gatekeeper-Room",
+        "jwt",
+        "X-Original-URL",
+        "x_original_url",
+        "X-Rewrite-URL",
+        "X-HTTP-Method-Override",
+        "X-Forwarded-For",
+        "x_forwarded_for",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "X-Request-Id",
     ] {
         request = request.header(name, "forged");
     }
@@ -315,7 +345,8 @@ async fn the_origin_ends_a_stay_by_a_header_that_nobody_sees() {
 async fn a_token_in_the_query_can_be_moved_to_the_cookie() {
     let (house, first) = busy_house(|setup| Setup { site: "strip_query_token = true".into(), ..setup }).await;
     let jwt = first.cookie(COOKIE).unwrap();
-    let other = Browser::with(&house.gate.url(""), next_address(), |client| client.redirect(reqwest::redirect::Policy::none()));
+    let other =
+        Browser::with(&house.gate.url(""), next_address(), |client| client.redirect(reqwest::redirect::Policy::none()));
     let moved = other.open(&format!("/shop?a=1&jwt={jwt}&b=2")).await;
     assert_eq!((moved.status, moved.header("location")), (303, Some("/shop?a=1&b=2")));
     assert_eq!((other.cookie(COOKIE), moved.header("cache-control")), (Some(jwt), Some("no-store")));
@@ -331,7 +362,9 @@ async fn a_form_that_meets_the_waiting_page_is_told_that_nothing_was_sent() {
     let page = visitor.submit("/order", "a=b").await;
     is_waiting_page(&page);
     let get = house.browser().open("/order").await;
-    let says = |answer: &Got| answer.text().to_lowercase().contains("not sent") || answer.text().to_lowercase().contains("nothing was sent");
+    let says = |answer: &Got| {
+        answer.text().to_lowercase().contains("not sent") || answer.text().to_lowercase().contains("nothing was sent")
+    };
     assert!(says(&page) && !says(&get), "{}", page.text());
     assert!(visitor.cookie(COOKIE).is_some());
     let stranger = house.browser();
