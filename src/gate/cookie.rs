@@ -35,7 +35,9 @@ pub fn tokens<'a>(headers: &'a HeaderMap, query: Option<&'a str>, room: &str) ->
     let mut found = Vec::new();
     let name = name(room);
     for value in headers.get_all(http::header::COOKIE) {
-        let pairs = value.to_str().unwrap_or_default().split(';').filter_map(|pair| pair.trim().split_once('='));
+        // Pair by pair: another cookie may hold any bytes.
+        let texts = value.as_bytes().split(|byte| *byte == b';').filter_map(|pair| std::str::from_utf8(pair).ok());
+        let pairs = texts.filter_map(|pair| pair.trim().split_once('='));
         let ours = pairs.filter(|(key, _)| *key == name);
         found.extend(ours.map(|(_, token)| Shown { token: token.trim_matches('"'), source: Source::Cookie }));
     }

@@ -67,25 +67,27 @@ fn is_refused(name: &str) -> bool {
 /// Our cookie is between the visitor and us; the origin gets the token in a header of its own.
 fn hide_cookie(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
     let Some(room) = &context.room else { return Ok(()) };
-    let name = cookie::name(room.name());
-    let kept: Vec<String> = request
-        .headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .map(str::trim)
-        .filter(|pair| !pair.is_empty() && pair.split('=').next().is_some_and(|key| key.trim() != name))
-        .map(str::to_owned)
-        .collect();
     if !request.headers.contains_key(header::COOKIE) {
         return Ok(());
     }
+    let name = cookie::name(room.name());
+    let is_ours =
+        |pair: &[u8]| pair.split(|byte| *byte == b'=').next().map(<[u8]>::trim_ascii) == Some(name.as_bytes());
+    // As bytes: the site's own cookies may hold any.
+    let kept: Vec<&[u8]> = request
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| !pair.is_empty() && !is_ours(pair))
+        .collect();
     if kept.is_empty() {
         request.remove_header(&header::COOKIE);
         return Ok(());
     }
-    request.insert_header(header::COOKIE, kept.join("; "))
+    let kept = kept.join(&b"; "[..]);
+    request.insert_header(header::COOKIE, kept)
 }
 
 /// Whether the origin says that the visitor is done; the visitor doesn't see it.

@@ -160,7 +160,7 @@ impl ProxyHttp for Door {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
-        let Some(problem) = problem_of(error) else {
+        let Some(problem) = problem_of(error, context.config.server.limits.body_bytes) else {
             return FailToProxy { error_code: 499, can_reuse_downstream: false };
         };
         let error_code = problem.status().as_u16();
@@ -222,12 +222,12 @@ impl ProxyHttp for Door {
     }
 }
 
-/// What a failure is to the client; `None`: the client left.
-fn problem_of(error: &Error) -> Option<Problem> {
+/// What a failure is to the client; `None`: the client left. `body_limit`: of a forwarded request.
+fn problem_of(error: &Error, body_limit: u64) -> Option<Problem> {
     use ErrorType::{ConnectTimedout, ConnectionClosed, H2Error, HTTPStatus, ReadError, ReadTimedout, WriteError};
     Some(match (error.esource(), error.etype()) {
         (_, HTTPStatus(408)) => Problem::RequestTimeout,
-        (_, HTTPStatus(413)) => Problem::TooLarge { limit: 0 },
+        (_, HTTPStatus(413)) => Problem::TooLarge { limit: body_limit },
         (_, HTTPStatus(414)) => Problem::UriTooLong,
         (_, HTTPStatus(431)) => Problem::HeaderTooLarge,
         (_, HTTPStatus(400)) => Problem::BadRequest,

@@ -19,7 +19,7 @@ async fn who_opens_the_demo_sees_the_line_and_gets_in() {
     let address = format!("127.0.0.1:{}", free_port());
     let mut command = gatekeeper();
     command.args(["demo", "--listen", &address]).env_clear();
-    let mut demo = Process::spawn("demo", &mut command);
+    let demo = Process::spawn("demo", &mut command);
     eventually_true(SOON, || demo.output().contains(&format!("http://{address}/"))).await;
     // The crowd needs some seconds to become one.
     eventually_true(SOON * 2, || demo.output().contains("waiting   ") && !demo.output().ends_with("  0 waiting")).await;

@@ -13,8 +13,10 @@
 #![allow(clippy::disallowed_methods, reason = "the tests measure real time and read their own environment")]
 #![allow(clippy::print_stderr, reason = "the output of a child is shown when its test fails")]
 
+mod calls;
 mod contract;
 mod demo;
+mod gating;
 mod harness;
 mod layers;
 mod model;
