@@ -66,13 +66,19 @@ fn is_refused(name: &str) -> bool {
 
 /// Our cookie is between the visitor and us; the origin gets the token in a header of its own.
 fn hide_cookie(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
-    let Some(room) = &context.room else { return Ok(()) };
+    // Of the site, not of the decision: what bypasses the gate is sent without it too.
+    let Some(room) = context.site().and_then(|site| site.room.as_deref()) else { return Ok(()) };
     if !request.headers.contains_key(header::COOKIE) {
         return Ok(());
     }
+<<<<<<< HEAD
     let name = cookie::name(room.name());
     let is_ours =
         |pair: &[u8]| pair.split(|byte| *byte == b'=').next().map(<[u8]>::trim_ascii) == Some(name.as_bytes());
+=======
+    let name = cookie::name(room);
+    let is_ours = |pair: &[u8]| pair.split(|byte| *byte == b'=').next().map(<[u8]>::trim_ascii) == Some(name.as_bytes());
+>>>>>>> calls
     // As bytes: the site's own cookies may hold any.
     let kept: Vec<&[u8]> = request
         .headers

@@ -269,7 +269,6 @@ async fn config_is_read_and_changed_in_parts() {
 }
 
 #[tokio::test]
-#[ignore = "the memory store does not keep the settings in state_dir yet"]
 async fn changed_settings_survive_a_restart() {
     let mut house = house("").await;
     house.api.set_config(json!({"admission_limit": 7})).await;

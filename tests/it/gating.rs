@@ -588,3 +588,27 @@ async fn pages_behind_one_address_do_not_use_up_each_others_polls() {
     }
     house.end().await;
 }
+
+#[tokio::test]
+async fn an_exception_does_not_show_the_origin_our_cookie() {
+    let (house, first) =
+        busy_house(|setup| Setup { more: "[[sites.bypass]]\npath = \"/free/**\"".into(), ..setup }).await;
+    assert_eq!(first.open("/free/a").await.status, 200);
+    let hit = house.origin.await_hit("/free/a").await;
+    assert_eq!(hit.header("cookie"), None);
+    assert_eq!(hit.header("x-gatekeeper-user"), None);
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_response_that_others_may_keep_becomes_private_with_a_first_cookie() {
+    let house = house("").await;
+    house.origin.on("/public", |_| Answer::html("x").header("cache-control", "public, s-maxage=60, max-age=30"));
+    let visitor = house.browser();
+    let page = visitor.open("/public").await;
+    let cache = page.header("cache-control").unwrap();
+    assert!(cache.contains("private") && !cache.contains("public") && !cache.contains("s-maxage"), "{cache}");
+    let again = visitor.open("/public").await;
+    assert_eq!(again.header("cache-control"), Some("public, s-maxage=60, max-age=30"));
+    house.end().await;
+}
