@@ -71,14 +71,9 @@ fn hide_cookie(request: &mut RequestHeader, context: &RequestContext) -> Result<
     if !request.headers.contains_key(header::COOKIE) {
         return Ok(());
     }
-<<<<<<< HEAD
-    let name = cookie::name(room.name());
+    let name = cookie::name(room);
     let is_ours =
         |pair: &[u8]| pair.split(|byte| *byte == b'=').next().map(<[u8]>::trim_ascii) == Some(name.as_bytes());
-=======
-    let name = cookie::name(room);
-    let is_ours = |pair: &[u8]| pair.split(|byte| *byte == b'=').next().map(<[u8]>::trim_ascii) == Some(name.as_bytes());
->>>>>>> calls
     // As bytes: the site's own cookies may hold any.
     let kept: Vec<&[u8]> = request
         .headers
