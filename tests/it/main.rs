@@ -15,6 +15,7 @@
 
 mod calls;
 mod contract;
+mod crowd;
 mod demo;
 mod gating;
 mod harness;
