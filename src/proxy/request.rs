@@ -216,7 +216,10 @@ async fn call_api(
     context.outcome = Outcome::Answered;
     context.reason = Reason::Own;
     let Some(body) = answer::read_body(session, MAX_BODY).await? else {
-        return refuse(door, session, context, Problem::TooLarge { limit: MAX_BODY }).await;
+        // Whoever calls the API gets a problem, whatever the call looks like.
+        door.metrics.refused("too_large");
+        answer::send(session, Problem::TooLarge { limit: MAX_BODY }.into_response()).await?;
+        return Ok(true);
     };
     let caller = caller(session, context, prefix);
     let mut request = Request::new(body);
