@@ -79,7 +79,8 @@ async fn watch(redis: &Redis, stop: Arc<AtomicBool>) -> HashMap<u64, u64> {
             looks += 1;
             if let Some(first) = head.get(1) {
                 let first: f64 = std::str::from_utf8(first).unwrap().parse().unwrap();
-                assert!(first > watermark as f64, "ticket {first} was overtaken by {watermark}");
+                // Two instances may mint the same microsecond.
+                assert!(first >= watermark as f64, "ticket {first} was overtaken by {watermark}");
             }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -107,7 +108,7 @@ async fn a_crowd_before_three_instances_goes_in_by_the_limit_and_in_order() {
         });
         let tokens: Vec<_> = people.buffered(64).collect().await;
         // Only now: a ticket that is minted but not yet in line can't be overtaken, but would look so from here.
-        house.apis[0].set_config(json!({ "mode": "auto" })).await;
+        assert_eq!(house.apis[0].set_config(json!({ "mode": "auto" })).await.status, 200);
         let waits = tokens.into_iter().map(|(n, jwt)| wait_for_turn(&house.apis, n, jwt));
         let ready: Vec<String> = futures_util::future::join_all(waits).await;
         stop.store(true, Ordering::Relaxed);
