@@ -52,7 +52,7 @@ async fn enter(asked: &Asked<'_>, room: &LiveRoom, user: &str, by_cookie: bool) 
     let gate = &asked.api.gate;
     let ticket = room.clock().mint();
     let visitor = gate.keys().visitor(room.name(), user);
-    let newcomer = Newcomer { visitor, ticket, address: asked.caller.address, entry: Entry::Enqueue };
+    let newcomer = Newcomer { visitor, ticket, address: asked.caller.address, entry: Entry::Enqueue, until: None };
     let view = room.view();
     let (position, registered) = match room.arrive(newcomer).await {
         Ok(Arrival::Entered { position }) => (position, true),

@@ -172,7 +172,7 @@ impl LiveRoom {
         ticket: Ticket,
         address: crate::queue::AddressKey,
     ) -> Result<Arrival, Unavailable> {
-        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn }).await
+        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn, until: None }).await
     }
 
     /// Asks the store where a visitor stands; takes the turn if it came.

@@ -81,6 +81,7 @@ impl LiveRoom {
                 heartbeats: batch.heartbeats.clone(),
                 renewals: batch.renewals.clone(),
                 finished: batch.finished.clone(),
+                ..Report::default()
             };
             let defaults = self.defaults();
             let sent = self.clock().own_micros();
@@ -120,6 +121,8 @@ impl LiveRoom {
             watermark: snapshot.watermark,
             revoked: revocations.last().map_or(state.known.revoked, |last| last.number),
             settings: state.known.settings,
+            window: snapshot.window,
+            busy: snapshot.waiting() > 0 || state.rate.per_second(defaults).is_some(),
         };
         let settings = Settings::with(defaults, &state.changed);
         // How fast a line moves shows only while there is one.
