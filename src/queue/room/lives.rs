@@ -2,7 +2,7 @@
 
 use super::Room;
 use crate::queue::epoch::HOLD_SECONDS;
-use crate::queue::{Change, Heartbeat, Settings, Stay, Ticket, Time, Visitor};
+use crate::queue::{Change, Heartbeat, Settings, Stay, Ticket, Time, Visitor, Window};
 
 impl Room {
     /// A room of a process that ended: an empty line, but nobody is admitted before the visitors had time to bring theirs
@@ -41,9 +41,24 @@ impl Room {
             .map(|(visitor, turn)| (visitor, turn.ticket, turn.since.map(|since| Stay { since, until: turn.until })))
     }
 
-    /// Every ticket that is spent.
-    pub fn spent(&self) -> impl Iterator<Item = (Visitor, Ticket)> {
-        self.turns.spent.all()
+    /// Every ticket whose turn is over.
+    pub fn over(&self) -> impl Iterator<Item = (Visitor, Ticket)> {
+        self.turns.spent.all().filter(|(visitor, ticket)| !self.turns.holds(*visitor, *ticket))
+    }
+
+    /// Whether the visitor holds a turn by this ticket.
+    pub fn holds(&self, visitor: Visitor, ticket: Ticket) -> bool {
+        self.turns.holds(visitor, ticket)
+    }
+
+    /// Whether this ticket's turn is held or over, as far as this room knows.
+    pub fn knows(&self, visitor: Visitor, ticket: Ticket) -> bool {
+        self.turns.is_over(visitor, ticket)
+    }
+
+    /// The turns given in the window of the last one, and all that were ever given.
+    pub fn given(&self) -> (Window, u64) {
+        (self.window, self.admitted)
     }
 
     /// The highest ticket that was ever given a turn.
