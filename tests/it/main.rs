@@ -23,3 +23,4 @@ mod layers;
 mod model;
 mod redis_store;
 mod support;
+mod upgrade;
