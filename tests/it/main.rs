@@ -24,3 +24,4 @@ mod model;
 mod redis_store;
 mod store_loss;
 mod support;
+mod upgrade;
