@@ -17,6 +17,7 @@ mod calls;
 mod contract;
 mod crowd;
 mod demo;
+mod fallback;
 mod gating;
 mod harness;
 mod layers;
