@@ -55,6 +55,7 @@ pub fn run(started: Started, reload: Reload, more: Vec<AddService>) -> Result<()
         service.add_tcp(&address.to_string());
         server.add_service(service).add_dependency(&sockets);
     }
+    let reload = tokio::sync::Mutex::new(reload);
     let beside = Beside { app: Arc::clone(&app), reload, place: place.clone() };
     server.add_service(background_service("rooms", beside));
     for add in more {

@@ -22,5 +22,6 @@ mod harness;
 mod layers;
 mod model;
 mod redis_store;
+mod reload;
 mod support;
 mod upgrade;
