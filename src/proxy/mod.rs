@@ -8,6 +8,7 @@ mod answer;
 mod client;
 mod context;
 mod forward;
+mod opening;
 mod origin;
 mod path;
 mod request;
@@ -15,6 +16,7 @@ mod site;
 mod waiting;
 
 pub use client::{Client, Scheme};
+pub use opening::open;
 pub use origin::Origins;
 pub use path::PathView;
 

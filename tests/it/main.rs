@@ -18,6 +18,7 @@ mod contract;
 mod crowd;
 mod demo;
 mod gating;
+mod h2c;
 mod harness;
 mod layers;
 mod model;
