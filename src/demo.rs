@@ -45,20 +45,20 @@ level = "warn"
 
 /// Runs the demonstration until Ctrl-C.
 pub fn run(listen: SocketAddr) -> Result<(), StartError> {
-    let taken = |error| StartError(vec![format!("can't listen on {listen}: {error}; choose another by --listen")]);
+    let taken = |error| StartError::new(vec![format!("can't listen on {listen}: {error}; choose another by --listen")]);
     drop(TcpListener::bind(listen).map_err(taken)?);
     let shop = free_address()?;
     let text = config(listen, shop);
     let config = Config::parse(&text, "demo", &Environment::new())
-        .map_err(|errors| StartError(errors.iter().map(ToString::to_string).collect()))?;
+        .map_err(|errors| StartError::new(errors.iter().map(ToString::to_string).collect()))?;
     let app = app::start(config)?;
     let more: Vec<AddService> = vec![add_shop(shop), add_crowd(&app, listen)];
-    app::run(&app, Box::new(|| Err(StartError(vec!["the demonstration has no file to reload".to_owned()]))), more)
+    app::run(&app, Box::new(|| Err(StartError::new(vec!["the demonstration has no file to reload".to_owned()]))), more)
 }
 
 fn free_address() -> Result<SocketAddr, StartError> {
     let found = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    found.map_err(|error| StartError(vec![format!("no free port for the shop: {error}")]))
+    found.map_err(|error| StartError::new(vec![format!("no free port for the shop: {error}")]))
 }
 
 fn add_shop(address: SocketAddr) -> AddService {

@@ -20,6 +20,7 @@ use crate::proxy::{Door, Origins};
 use crate::queue::Settings;
 use crate::rooms::{CountedStore, RoomSpec, Rooms};
 use crate::store::redis::RedisStore;
+use crate::store::{OpenError, Takes};
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::metrics::{Metrics, RoomMetrics};
 use crate::telemetry::words::ReloadResult;
@@ -29,14 +30,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Why the program can't start, or a reload was refused: one line each.
+/// Why the program can't start, or a reload was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct StartError(pub Vec<String>);
+#[error("{}", .lines.join("\n"))]
+pub struct StartError {
+    /// One line each.
+    pub lines: Vec<String>,
+    /// Nothing is wrong with the configuration: another process has what this one needs, and may let it go.
+    pub is_busy: bool,
+}
 
 impl StartError {
+    /// Something is wrong, said in these lines.
+    pub fn new(lines: Vec<String>) -> Self {
+        Self { lines, is_busy: false }
+    }
+
     fn one(line: impl Into<String>) -> Self {
-        Self(vec![line.into()])
+        Self::new(vec![line.into()])
+    }
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        let is_busy = matches!(error, OpenError::InUse(_));
+        Self { is_busy, ..Self::one(format!("server.state_dir: {error}")) }
     }
 }
 
@@ -87,8 +105,7 @@ impl App {
         let target = target::of(&config)?;
         let timeout = Duration::from_millis(config.store.timeout_ms);
         let directory = config.server.state_dir.as_deref();
-        let opened = crate::store::open(target, timeout, Arc::clone(&clock), directory)
-            .map_err(|error| StartError::one(format!("server.state_dir: {error}")))?;
+        let opened = crate::store::open(target, timeout, Arc::clone(&clock), directory, Takes::Alone)?;
         let store = Arc::new(CountedStore::new(opened.store, Arc::clone(&metrics), Arc::clone(&clock)));
         let rooms = Arc::new(Rooms::new(crate::random::instance(), store, clock));
         rooms.configure(&specs(&config, &metrics));
@@ -145,7 +162,7 @@ impl App {
             }
             Err(error) => {
                 self.metrics.reloaded(ReloadResult::Refused);
-                tracing::error!(error = %error.0.join("; "), "configuration not reloaded; the old one stays");
+                tracing::error!(error = %error.lines.join("; "), "configuration not reloaded; the old one stays");
             }
         }
     }
@@ -208,14 +225,14 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     let mut errors = Vec::new();
     let results = [keys::configured(config), load_pages(config).map(|_| ()), target::of(config).map(|_| ())];
     for error in results.into_iter().filter_map(Result::err) {
-        errors.extend(error.0);
+        errors.extend(error.lines);
     }
-    if errors.is_empty() { Ok(()) } else { Err(StartError(errors)) }
+    if errors.is_empty() { Ok(()) } else { Err(StartError::new(errors)) }
 }
 
 /// Logging, metrics and everything else, from a configuration.
 pub fn start(config: Config) -> Result<Arc<App>, StartError> {
-    let wrong = |error: String| StartError(vec![error]);
+    let wrong = |error: String| StartError::one(error);
     let guards = crate::telemetry::init(config.log.format == LogFormat::Json, config.log.level.name())
         .map_err(|error| wrong(error.to_string()))?;
     // The log lives as long as the process.

@@ -108,5 +108,5 @@ fn refuse_taken_addresses(config: &Config) -> Result<(), StartError> {
         TcpListener::bind(address).err().map(|error| format!("can't listen on {address}: {error}"))
     };
     let errors: Vec<String> = addresses.filter_map(taken).collect();
-    if errors.is_empty() { Ok(()) } else { Err(StartError(errors)) }
+    if errors.is_empty() { Ok(()) } else { Err(StartError::new(errors)) }
 }

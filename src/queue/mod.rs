@@ -16,6 +16,7 @@
 
 mod admission;
 mod eta;
+mod fact;
 mod ledger;
 mod line;
 mod messages;
@@ -29,12 +30,15 @@ mod turns;
 
 pub use admission::Window;
 pub use eta::{Estimate, Pace, Rate, next_poll};
+pub use fact::{Condition, Fact};
+pub use line::Waiting;
 pub use messages::{
     Arrival, Entry, Finished, Heartbeat, Known, Newcomer, Renewal, Report, Revocation, Standing, Stay, Synced,
 };
 pub use room::{HOLD_SECONDS, INSTANCE_SECONDS, Room, STEPS};
 pub use settings::{Change, FIELDS, Field, FieldError, Kind, Mode, Settings, Value};
 pub use snapshot::{Ranks, Snapshot, sample_ranks};
+pub use turns::Part;
 
 use std::fmt;
 

@@ -3,6 +3,8 @@
 //! Every verb takes `now` and does a bounded amount of work. `store/redis/*.lua` is the same machine; each script names
 //! the function here that it mirrors.
 
+mod lasting;
+
 use super::line::{Line, Waiting};
 use super::turns::Turns;
 use super::{
@@ -43,6 +45,8 @@ pub struct Room {
     /// First registrations per address: since when, how many.
     entries: HashMap<AddressKey, (Time, u64)>,
     instances: HashMap<u64, Time>,
+    /// The window and the watermark as the last [`Room::news`] told them.
+    told: (Window, Ticket),
 }
 
 impl Room {
@@ -55,19 +59,6 @@ impl Room {
     #[cfg(test)]
     pub fn held(&self, now: Time) -> Vec<(Visitor, super::turns::Turn)> {
         self.turns.all().filter(|(_, turn)| turn.until > now).collect()
-    }
-
-    /// A room of a process that ended: an empty line, but nobody is admitted before the visitors had time to bring theirs
-    /// back, and what was given a turn before can't be given another without a look.
-    pub fn restored(defaults: &Settings, version: u64, changed: Change, watermark: Ticket, now: Time) -> Self {
-        let settings = Settings::with(defaults, &changed);
-        let hold_until = if watermark == Ticket::default() { now } else { now.plus_seconds(HOLD_SECONDS) };
-        Self { version, changed, settings, watermark, hold_until, ..Self::new(now.0.max(1), defaults) }
-    }
-
-    /// The highest ticket that was ever given a turn.
-    pub fn watermark(&self) -> Ticket {
-        self.watermark
     }
 
     /// What holds for settings that nobody changed.

@@ -22,4 +22,5 @@ mod harness;
 mod layers;
 mod model;
 mod redis_store;
+mod restart;
 mod support;
