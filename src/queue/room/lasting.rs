@@ -182,11 +182,11 @@ mod tests {
         room
     }
 
+    /// Spent tickets, numbers of the finished, who is inside until when, window and watermark.
+    type Essence = (BTreeSet<(Visitor, Ticket)>, Vec<u64>, Vec<(Visitor, Time)>, Window, Ticket);
+
     /// What may not be forgotten, however it is put.
-    fn essence(
-        room: &Room,
-        now: Time,
-    ) -> (BTreeSet<(Visitor, Ticket)>, Vec<u64>, Vec<(Visitor, Time)>, Window, Ticket) {
+    fn essence(room: &Room, now: Time) -> Essence {
         let spent = room.turns.spent.all().map(|(visitor, ticket, _)| (visitor, ticket)).collect();
         let numbers = room.turns.revoked.all().map(|revocation| revocation.number).collect();
         let inside = room.held(now).into_iter().filter(|(_, turn)| turn.since.is_some());

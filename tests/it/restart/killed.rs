@@ -99,7 +99,9 @@ async fn killed(round: u64) -> (Gatekeeper, Api, Record, Origin) {
     let record: Shared = Arc::default();
     record.lock().unwrap().visitors.resize(VISITORS, Told::default());
     let mut visits: Vec<_> = (0..VISITORS)
-        .map(|n| tokio::spawn(visit(api.clone(), n, scattered(round << 8 | n as u64) % 3 == 0, Arc::clone(&record))))
+        .map(|n| {
+            tokio::spawn(visit(api.clone(), n, scattered(round << 8 | n as u64).is_multiple_of(3), Arc::clone(&record)))
+        })
         .collect();
     visits.push(tokio::spawn(change_settings(api.clone(), Arc::clone(&record))));
     tokio::time::sleep(Duration::from_millis(100 + scattered(round) % 700)).await; // the moment of the kill
@@ -133,46 +135,46 @@ async fn status(api: &Api, jwt: &str) -> Value {
     answer.json()
 }
 
-async fn round(round: u64) -> [usize; 3] {
-    let (gate, api, record, _origin) = killed(round).await;
-    let message = api.config().await.json()["updated_config"]["message"].as_str().unwrap().parse().unwrap_or(0);
-    let changes = record.changes;
-    assert!((changes..=changes + 1).contains(&message), "round {round}: {message} is kept of {changes} changes");
-    let (mut waiting, mut ready, mut finished) = (Vec::new(), 0, 0);
-    for (n, told) in record.visitors.iter().enumerate() {
-        let Some(last) = told.tokens.last() else { continue };
-        if told.finished {
-            finished += 1;
-            for jwt in [&told.tokens[0], last] {
-                let now = status(&api, jwt).await;
-                assert_eq!(now["state"], "unknown", "round {round}: visitor {n} had finished: {now}");
-            }
-            assert_eq!(api.verify(last).await.json()["ready"], false);
-            let shown = send(plain().build().unwrap().get(gate.url("/shop")).header("jwt", last)).await;
-            assert_eq!(shown.status, 503, "round {round}: the finished token of visitor {n} opened the door");
-        } else if told.finishing {
-            // Nobody was told how it ended; it is one or the other, and the same for every token.
-            let state = status(&api, last).await["state"].clone();
-            assert!(state == "ready" || state == "unknown", "round {round}: visitor {n}: {state}");
-            assert_eq!(status(&api, &told.tokens[0]).await["state"], state);
-        } else if let Some(until) = &told.ready_until {
-            ready += 1;
-            assert_eq!(api.verify(last).await.json()["ready"], true, "round {round}: visitor {n} was ready");
-            // The first token knows nothing of the turn: the store does.
-            for jwt in [&told.tokens[0], last] {
-                let now = status(&api, jwt).await;
-                assert_eq!(
-                    (&now["ready"], &now["expires_at"]),
-                    (&json!(true), &json!(until)),
-                    "round {round}: visitor {n}"
-                );
-            }
-        } else {
-            waiting.push(due(last));
+/// What a visitor still finds of what was told.
+#[derive(PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Place,
+    Stay,
+    End,
+}
+
+async fn look(gate: &Gatekeeper, api: &Api, told: &Told) -> Found {
+    let (Some(first), Some(last)) = (told.tokens.first(), told.tokens.last()) else { return Found::Nothing };
+    if told.finished {
+        for jwt in [first, last] {
+            assert_eq!(status(api, jwt).await["state"], "unknown", "was finished: {told:?}");
         }
+        assert_eq!(api.verify(last).await.json()["ready"], false, "{told:?}");
+        let shown = send(plain().build().unwrap().get(gate.url("/shop")).header("jwt", last)).await;
+        assert_eq!(shown.status, 503, "a finished token opened the door: {told:?}");
+        return Found::End;
     }
-    // Whose turn had come unheard is back in line, or had claimed it without an answer.
-    let api = &api;
+    if told.finishing {
+        // Nobody was told how it ended; it is one or the other, and the same for every token.
+        let state = status(api, last).await["state"].clone();
+        assert!(state == "ready" || state == "unknown", "{state}: {told:?}");
+        assert_eq!(status(api, first).await["state"], state, "{told:?}");
+        return Found::Nothing;
+    }
+    let Some(until) = &told.ready_until else { return Found::Place };
+    assert_eq!(api.verify(last).await.json()["ready"], true, "{told:?}");
+    // The first token knows nothing of the turn: the store does.
+    for jwt in [first, last] {
+        let now = status(api, jwt).await;
+        assert_eq!((&now["ready"], &now["expires_at"]), (&json!(true), &json!(until)), "{told:?}");
+    }
+    Found::Stay
+}
+
+/// Has those who waited poll, and waits until each has the place that the ticket says; how many they are.
+async fn bring_back(api: &Api, waiting: Vec<(Ticket, String)>) -> usize {
+    // Somebody may have taken the turn without hearing of it.
     let state = async |(ticket, jwt): (Ticket, String)| (ticket, status(api, &jwt).await["state"] == "waiting", jwt);
     let mut states = join_all(waiting.into_iter().map(state)).await;
     states.sort_unstable();
@@ -181,7 +183,25 @@ async fn round(round: u64) -> [usize; 3] {
         let position = json!(n + 1);
         eventually(SOON, async || (status(api, jwt).await["position"] == position).then_some(())).await;
     }
-    [line.len(), ready, finished]
+    line.len()
+}
+
+/// How many waited, were ready and had finished.
+async fn round(round: u64) -> [usize; 3] {
+    let (gate, api, record, _origin) = killed(round).await;
+    let message = api.config().await.json()["updated_config"]["message"].as_str().unwrap().parse().unwrap_or(0);
+    let changes = record.changes;
+    assert!((changes..=changes + 1).contains(&message), "round {round}: {message} is kept of {changes} changes");
+    let (mut waiting, mut ready, mut finished) = (Vec::new(), 0, 0);
+    for told in &record.visitors {
+        match look(&gate, &api, told).await {
+            Found::Nothing => {}
+            Found::Place => waiting.push(due(told.tokens.last().unwrap())),
+            Found::Stay => ready += 1,
+            Found::End => finished += 1,
+        }
+    }
+    [bring_back(&api, waiting).await, ready, finished]
 }
 
 #[tokio::test]
