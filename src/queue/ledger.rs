@@ -6,7 +6,7 @@ use super::{Revocation, Ticket, Time, Visitor};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-type Key = (Visitor, Ticket);
+pub type Key = (Visitor, Ticket);
 
 /// Tickets with the time at which each was marked; forgets the oldest first.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,11 @@ impl Marks {
         self.marked.contains_key(&(visitor, ticket))
     }
 
+    /// Every marked ticket, in no order.
+    pub fn all(&self) -> impl Iterator<Item = Key> {
+        self.marked.keys().copied()
+    }
+
     /// Marks a ticket; a second mark changes nothing.
     pub fn mark(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
         let key = (visitor, ticket);
@@ -35,8 +40,8 @@ impl Marks {
         self.marked.remove(&(visitor, ticket));
     }
 
-    /// All marks, oldest first.
-    pub fn all(&self) -> impl Iterator<Item = (Visitor, Ticket, Time)> + '_ {
+    /// All marks with their times, oldest first.
+    pub fn dated(&self) -> impl Iterator<Item = (Visitor, Ticket, Time)> + '_ {
         let stands = |(when, key): &&(Time, Key)| self.marked.get(key) == Some(when);
         self.order.iter().filter(stands).map(|(when, (visitor, ticket))| (*visitor, *ticket, *when))
     }

@@ -48,7 +48,6 @@ impl Turns {
         self.held.len()
     }
 
-    #[cfg(test)]
     pub fn all(&self) -> impl Iterator<Item = (Visitor, Turn)> {
         self.held.iter().map(|(visitor, turn)| (*visitor, *turn))
     }
@@ -181,8 +180,8 @@ impl Turns {
     /// All there is, for a hand-over.
     pub fn everything(&self) -> impl Iterator<Item = Fact> + '_ {
         let Self { held, ends: _, spent, missed, revoked, news: _ } = self;
-        let spent = spent.all().map(|(visitor, ticket, at)| Fact::Spent { visitor, ticket, at });
-        let missed = missed.all().map(|(visitor, ticket, at)| Fact::Missed { visitor, ticket, at });
+        let spent = spent.dated().map(|(visitor, ticket, at)| Fact::Spent { visitor, ticket, at });
+        let missed = missed.dated().map(|(visitor, ticket, at)| Fact::Missed { visitor, ticket, at });
         let held = held.iter().map(|(visitor, turn)| {
             let offered = Fact::Offered { visitor: *visitor, ticket: turn.ticket, until: turn.until };
             self.stay_of(*visitor).unwrap_or(offered)

@@ -9,6 +9,7 @@
 
 mod journal;
 mod keeper;
+mod late;
 mod record;
 mod shared;
 mod state_dir;
@@ -110,6 +111,15 @@ impl MemoryStore {
         Ok(())
     }
 
+    /// Whoever has the rooms now hears of it.
+    fn leave_finish(&self, room: RoomRef<'_>, visitor: Visitor, ticket: Ticket) {
+        if let Some((directory, _)) = &self.keeper
+            && let Err(error) = late::leave(directory, room.name, visitor, ticket)
+        {
+            tracing::error!(room = room.name, %error, "a finish is lost: the rooms were handed over");
+        }
+    }
+
     async fn run<T>(&self, room: RoomRef<'_>, verb: impl FnOnce(&mut Room, Time) -> T + Send) -> Result<T, StoreError> {
         let (result, told) = self.shared.run(room, verb)?;
         if let Some(told) = told {
@@ -143,7 +153,11 @@ impl Store for MemoryStore {
     }
 
     async fn finish(&self, room: RoomRef<'_>, visitor: Visitor, ticket: Ticket) -> Result<Finished, StoreError> {
-        self.run(room, |machine, now| machine.finish(visitor, ticket, now)).await
+        let result = self.run(room, |machine, now| machine.finish(visitor, ticket, now)).await;
+        if result.is_err() {
+            self.leave_finish(room, visitor, ticket);
+        }
+        result
     }
 
     async fn sync(&self, room: RoomRef<'_>, report: &Report) -> Result<Synced, StoreError> {
@@ -175,7 +189,13 @@ mod tests {
     fn newcomer(n: u64) -> Newcomer {
         let mut visitor = [0; 16];
         visitor[..8].copy_from_slice(&n.to_be_bytes());
-        Newcomer { visitor: Visitor(visitor), ticket: Ticket(n), address: AddressKey(n), entry: Entry::WalkIn }
+        Newcomer {
+            visitor: Visitor(visitor),
+            ticket: Ticket(n),
+            address: AddressKey(n),
+            entry: Entry::WalkIn,
+            until: None,
+        }
     }
 
     #[tokio::test]

@@ -23,4 +23,6 @@ mod layers;
 mod model;
 mod redis_store;
 mod restart;
+mod store_loss;
 mod support;
+mod upgrade;

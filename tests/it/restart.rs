@@ -2,11 +2,13 @@
 //! where the process before it stopped.
 //!
 //! Most are told of stores in this process: one that is dropped leaves what a killed one leaves, since every verb has
-//! written what it has to before it answers. `killed` puts that to the test with the real binary.
+//! written what it has to before it answers. `killed` and `upgraded` put that to the test with
+//! the real binary.
 
 mod killed;
+mod upgraded;
 
-use super::support::{SOON, eventually_true};
+use super::support::{SOON, eventually, eventually_true};
 use gatekeeper::clock::{Clock, ManualClock};
 use gatekeeper::queue::{
     AddressKey, Arrival, Change, Entry, Finished, HOLD_SECONDS, Heartbeat, Known, Newcomer, Renewal, Report, Settings,
@@ -105,7 +107,7 @@ impl Ground {
     }
 
     async fn arrive(&self, n: u32, ticket: Ticket, entry: Entry) -> Arrival {
-        let newcomer = Newcomer { visitor: visitor(n), ticket, address: AddressKey(1), entry };
+        let newcomer = Newcomer { visitor: visitor(n), ticket, address: AddressKey(1), entry, until: None };
         self.store().arrive(self.room(), newcomer).await.unwrap()
     }
 
@@ -242,7 +244,8 @@ async fn settings_and_the_state_of_several_rooms_survive_each_for_itself() {
     let other = RoomRef { name: "other", defaults: &ground.defaults.clone() };
     ground.store().put_settings(other, &change).await.unwrap();
     ground.walk_in(1).await;
-    let newcomer = Newcomer { visitor: visitor(1), ticket: ticket(9), address: AddressKey(1), entry: Entry::WalkIn };
+    let newcomer =
+        Newcomer { visitor: visitor(1), ticket: ticket(9), address: AddressKey(1), entry: Entry::WalkIn, until: None };
     ground.store().arrive(other, newcomer).await.unwrap();
     ground.store().finish(other, visitor(1), ticket(9)).await.unwrap();
     ground.restart();
@@ -331,7 +334,13 @@ async fn lively() -> Ground {
 async fn a_successor_goes_on_as_if_nothing_had_happened() {
     let (mut upgraded, control) = (lively().await, lively().await);
     let successor = upgraded.successor();
-    let newcomer = Newcomer { visitor: visitor(99), ticket: ticket(99), address: AddressKey(1), entry: Entry::Enqueue };
+    let newcomer = Newcomer {
+        visitor: visitor(99),
+        ticket: ticket(99),
+        address: AddressKey(1),
+        entry: Entry::Enqueue,
+        until: None,
+    };
     let early = successor.arrive(upgraded.room(), newcomer).await;
     assert!(matches!(early, Err(StoreError::Unavailable(_))), "{early:?}");
     let before = upgraded.store.take().unwrap();
@@ -425,6 +434,25 @@ async fn rooms_are_taken_back_with_what_a_successor_did_meanwhile() {
     eventually_true(SOON, || first.is_serving()).await;
     ground.store = Some(first);
     assert_eq!(ground.claim(1).await, Standing::Spent);
+}
+
+#[tokio::test]
+async fn a_finish_after_the_hand_over_is_done_by_the_successor() {
+    let mut ground = lively().await;
+    let successor = ground.successor();
+    let before = ground.store.take().unwrap();
+    before.hand_over().unwrap();
+    eventually_true(SOON, || successor.is_serving()).await;
+    ground.store = Some(successor);
+    // One who is inside, one in line, one who is neither.
+    for n in [1, 20, 77] {
+        let told = before.finish(ground.room(), visitor(n), ticket(n)).await;
+        assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    }
+    eventually(SOON, async || (ground.claim(1).await == Standing::Spent).then_some(())).await;
+    assert!(matches!(ground.claim(20).await, Standing::Waiting { .. }));
+    assert_eq!(ground.claim(77).await, Standing::Unknown);
+    assert_eq!(ground.sync().await.revocations.iter().filter(|each| each.visitor == visitor(1)).count(), 1);
 }
 
 #[tokio::test]

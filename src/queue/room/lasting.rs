@@ -2,8 +2,9 @@
 
 use super::super::turns::{Part, Turns};
 use super::super::{Change, Fact, Revocation, Settings, Stay, Ticket, Time, Window};
-use super::{HOLD_SECONDS, Room};
-use crate::queue::fact::Condition;
+use super::Room;
+use crate::queue::Condition;
+use crate::queue::epoch::{Epoch, HOLD_SECONDS};
 
 /// What is older than any setting lets a room remember is not recalled: a room that nobody asks for would keep it for ever.
 const LONGEST_SECONDS: u64 = 86_400 + 3600;
@@ -34,7 +35,7 @@ impl Room {
                 self.line.enter(visitor, waiting);
             }
             Fact::Entries { address, since, count } => {
-                self.entries.insert(address, (since, count));
+                self.entries.restore(address, since, count);
             }
             Fact::Instance { name, last } => {
                 self.instances.insert(name, last.min(now));
@@ -42,8 +43,8 @@ impl Room {
             Fact::Condition(condition) => {
                 let Condition { presence, settled, admitted, epoch, seq, hold_until, held, last } = condition;
                 (self.presence, self.settled, self.admitted) = (presence, settled.min(now), admitted);
-                (self.epoch, self.seq, self.held) = (epoch, seq, held);
-                self.hold_until = hold_until.min(now.plus_seconds(HOLD_SECONDS));
+                let hold_until = hold_until.min(now.plus_seconds(HOLD_SECONDS));
+                self.epoch = Epoch { name: epoch, seq, hold_until, held };
                 self.last = if last > now.plus_seconds(AHEAD_SECONDS) { now } else { last };
             }
             Fact::Stay { stay: Stay { until: at, .. }, .. } | Fact::Spent { at, .. } if at < oldest => {}
@@ -63,7 +64,7 @@ impl Room {
         self.turns.recalled();
         self.told = (self.window, self.watermark);
         if !knows_line && self.watermark != Ticket::default() {
-            self.hold_until = now.plus_seconds(HOLD_SECONDS);
+            self.epoch.hold(now.plus_seconds(HOLD_SECONDS));
         }
     }
 
@@ -92,26 +93,22 @@ impl Room {
         // Every field is named, so that a new one can't be forgotten here.
         #[rustfmt::skip]
         let Self {
-            defaults: _, changed: _, version: _, settings: _, told: _,
-            presence, settled, line, turns, window, watermark, admitted, epoch, seq, hold_until, held, last, entries, instances,
+            defaults: _, changed: _, version: _, settings: _, told: _, until: _,
+            presence, settled, line, turns, window, watermark, admitted, epoch, last, entries, instances,
         } = self;
         let condition = Condition {
             presence: *presence,
             settled: *settled,
             admitted: *admitted,
-            epoch: *epoch,
-            seq: *seq,
-            hold_until: *hold_until,
-            held: *held,
+            epoch: epoch.name,
+            seq: epoch.seq,
+            hold_until: epoch.hold_until,
+            held: epoch.held,
             last: *last,
         };
         let given = Fact::Given { window: *window, watermark: *watermark };
         let waiting = line.all().map(|(visitor, waiting)| Fact::Waiting { visitor, waiting });
-        let entries = entries.iter().map(|(address, (since, count))| Fact::Entries {
-            address: *address,
-            since: *since,
-            count: *count,
-        });
+        let entries = entries.all().map(|(address, since, count)| Fact::Entries { address, since, count });
         let instances = instances.iter().map(|(name, last)| Fact::Instance { name: *name, last: *last });
         // The line last: who has a turn isn't in it.
         turns.everything().chain([given, Fact::Condition(condition)]).chain(entries).chain(instances).chain(waiting)
@@ -147,7 +144,7 @@ mod tests {
             let (visitor, ticket) = (Visitor([*who; 16]), Ticket(Ticket::at(START).0 + u64::from(*who)));
             let heartbeat = Heartbeat { visitor, ticket, late: *who % 3 == 0, first: Some(AddressKey(1)) };
             let renewal = Renewal { visitor, ticket, stay: Stay { since: now, until: now.plus_seconds(70) } };
-            let newcomer = Newcomer { visitor, ticket, address: AddressKey(2), entry: Entry::WalkIn };
+            let newcomer = Newcomer { visitor, ticket, address: AddressKey(2), entry: Entry::WalkIn, until: None };
             let report = Report { instance: 1, ..Report::default() };
             match verb {
                 0 | 1 => _ = room.sync(&Report { heartbeats: vec![heartbeat], ..report }, now),
@@ -187,7 +184,7 @@ mod tests {
 
     /// What may not be forgotten, however it is put.
     fn essence(room: &Room, now: Time) -> Essence {
-        let spent = room.turns.spent.all().map(|(visitor, ticket, _)| (visitor, ticket)).collect();
+        let spent = room.turns.spent.all().collect();
         let numbers = room.turns.revoked.all().map(|revocation| revocation.number).collect();
         let inside = room.held(now).into_iter().filter(|(_, turn)| turn.since.is_some());
         let mut inside: Vec<_> = inside.map(|(visitor, turn)| (visitor, turn.until)).collect();
@@ -256,7 +253,7 @@ mod tests {
         change.set("mode", Value::Text("auto".into())).unwrap();
         room.put_settings(&change);
         let (visitor, ticket) = (Visitor([1; 16]), Ticket::at(START));
-        room.arrive(Newcomer { visitor, ticket, address: AddressKey(1), entry: Entry::WalkIn }, START);
+        room.arrive(Newcomer { visitor, ticket, address: AddressKey(1), entry: Entry::WalkIn, until: None }, START);
         assert_eq!(room.news(), []);
     }
 }

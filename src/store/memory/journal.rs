@@ -61,7 +61,7 @@ pub fn read(path: &Path, mut each: impl FnMut(&str, Fact)) -> io::Result<Found> 
                     each(room, fact);
                 }
             }
-            Some(Record::HandedOver(_)) => {}
+            Some(Record::HandedOver(_) | Record::Finish { .. }) => {}
             Some(Record::Unknown) => found.unknown += 1,
             None if line.is_empty() => {}
             None if !whole => found.torn = true,

@@ -4,6 +4,7 @@
 //! tries again every second; whatever it does, the rooms go on.
 
 use super::journal::{self, Aside, Journal};
+use super::late;
 use super::record;
 use super::shared::{Command, Shared, Work};
 use super::state_dir::{KeptSettings, OpenError, StateDir};
@@ -123,6 +124,7 @@ impl Keeper<'_> {
         loop {
             let result = self.write();
             self.report(result);
+            late::take(self.directory.path(), |room, visitor, ticket| self.shared.finish(room, visitor, ticket));
             let (work, command) = self.shared.next(self.done, self.is_failing);
             self.take(&work);
             self.settings = work.settings.or(self.settings.take());

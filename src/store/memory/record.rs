@@ -1,4 +1,5 @@
-//! The written form of a fact: one line, `checksum kind room [visitor] number…`, and of the end of a hand-over.
+//! The written form of a fact: one line, `checksum kind room [visitor] number…`, of the end of a hand-over, and of what a
+//! process that handed over leaves for its successor.
 //!
 //! The checksum is the CRC-32 of the rest of the line, in hexadecimal; visitors are hexadecimal, numbers decimal. A kind
 //! never changes its meaning: a new form gets a new letter, and a reader skips what it doesn't know.
@@ -18,6 +19,12 @@ pub enum Record<'a> {
     },
     /// All of the rooms stands above, as it was then.
     HandedOver(Time),
+    /// Somebody finished at a process that had handed over.
+    Finish {
+        room: &'a str,
+        visitor: Visitor,
+        ticket: Ticket,
+    },
     /// Intact, but of another version.
     Unknown,
 }
@@ -27,7 +34,15 @@ type Parts = (char, Option<Visitor>, Vec<u64>);
 
 /// Adds the line of a fact.
 pub fn write(lines: &mut Vec<u8>, room: &str, fact: &Fact) {
-    let (kind, visitor, numbers) = parts(fact);
+    write_parts(lines, room, parts(fact));
+}
+
+/// Adds the line of a finish that comes late.
+pub fn write_finish(lines: &mut Vec<u8>, room: &str, visitor: Visitor, ticket: Ticket) {
+    write_parts(lines, room, ('f', Some(visitor), vec![ticket.0]));
+}
+
+fn write_parts(lines: &mut Vec<u8>, room: &str, (kind, visitor, numbers): Parts) {
     line(lines, |body| {
         let _ = write!(body, "{kind} {room}");
         if let Some(Visitor(bytes)) = visitor {
@@ -102,8 +117,11 @@ fn parts(fact: &Fact) -> Parts {
 /// `None`: not of this version.
 fn fact<'a>(kind: &str, room: &'a str, words: impl Iterator<Item = &'a str>) -> Option<Record<'a>> {
     let mut words = words.peekable();
-    let visitor =
-        if matches!(kind, "s" | "x" | "r" | "w" | "o" | "m") { visitor(words.next()?)? } else { Visitor([0; 16]) };
+    let visitor = if matches!(kind, "s" | "x" | "r" | "w" | "o" | "m" | "f") {
+        visitor(words.next()?)?
+    } else {
+        Visitor([0; 16])
+    };
     let mut numbers = [0; 8];
     let mut count = 0;
     for word in words {
@@ -137,6 +155,7 @@ fn fact<'a>(kind: &str, room: &'a str, words: impl Iterator<Item = &'a str>) -> 
             held,
             last: Time(last),
         }),
+        ("f", &[ticket]) => return Some(Record::Finish { room, visitor, ticket: Ticket(ticket) }),
         ("h", &[at]) => return Some(Record::HandedOver(Time(at))),
         _ => return None,
     };
@@ -227,6 +246,10 @@ mod tests {
         let visitor = Visitor(*b"0123456789abcdef");
         write(&mut lines, "shop", &Fact::Spent { visitor, ticket: Ticket(17), at: Time(18) });
         write_end(&mut lines, Time(19));
+        write_finish(&mut lines, "shop", visitor, Ticket(20));
+        let last = lines.split(|byte| *byte == b'\n').nth(2).unwrap();
+        assert_eq!(read(last), Some(Record::Finish { room: "shop", visitor, ticket: Ticket(20) }));
+        lines.truncate(lines.len() - last.len() - 1);
         let text = String::from_utf8(lines).unwrap();
         assert_eq!(text, "56e37fe5 x shop 30313233343536373839616263646566 17 18\n67e9bd29 h - 19\n");
     }

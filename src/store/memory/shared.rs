@@ -5,7 +5,7 @@ use super::journal::PENDING;
 use super::record;
 use super::state_dir::KeptSettings;
 use crate::clock::Clock;
-use crate::queue::{Fact, Part, Room, Time};
+use crate::queue::{Change, Fact, Part, Room, Ticket, Time, Visitor};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,8 @@ use tokio::sync::watch;
 
 /// A verb waits for its facts to be written, but not longer than this; the first that waited in vain stops the waiting.
 const WRITE_WAITS: Duration = Duration::from_millis(100);
+/// The keeper looks so often for what a former process left.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// After a failure the disk is tried again so often.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -108,29 +110,27 @@ impl Shared {
             Phase::Gone => return Err(StoreError::Unavailable("the rooms were handed over".to_owned())),
         }
         let keeps = rooms.keeps;
-        let Rooms { machines, news, dropped, settings_changed, told, .. } = &mut *rooms;
-        let machine = machines.entry(room.name.to_owned()).or_insert_with(|| new_room(room, keeps, now));
+        let machine = rooms.machines.entry(room.name.to_owned()).or_insert_with(|| new_room(room, keeps, now));
         machine.set_defaults(room.defaults);
         let version = machine.changed().0;
         let result = verb(machine, now);
-        if !keeps {
-            return Ok((result, None));
-        }
-        let facts = machine.news();
-        let changed = machine.changed().0 != version;
-        if facts.is_empty() && !changed {
-            return Ok((result, None));
-        }
-        facts.iter().for_each(|fact| record::write(news, room.name, fact));
-        if news.len() > PENDING {
-            (*news, *dropped) = (Vec::new(), true);
-        }
-        *settings_changed |= changed;
-        *told += 1;
-        let told = *told;
+        let told = rooms.note(room.name, version);
         drop(rooms);
-        self.work.notify_one();
-        Ok((result, Some(told)))
+        if told.is_some() {
+            self.work.notify_one();
+        }
+        Ok((result, told))
+    }
+
+    /// A finish that reached the process before this one when it had handed over.
+    pub fn finish(&self, room: &str, visitor: Visitor, ticket: Ticket) {
+        let now = self.clock.now();
+        let mut rooms = self.lock();
+        if let Some(machine) = rooms.machines.get_mut(room) {
+            let version = machine.changed().0;
+            machine.finish(visitor, ticket, now);
+            rooms.note(room, version);
+        }
     }
 
     /// Waits until what a call told is written: a process killed after its answer has not forgotten it. A disk that is
@@ -148,16 +148,12 @@ impl Shared {
         }
     }
 
-    /// Waits for something to do; after a failure, for a while.
+    /// Waits for something to do, or for a while; after a failure, for a while in any case.
     pub fn next(&self, done: u64, is_failing: bool) -> (Work, Option<Command>) {
-        let rooms = self.lock();
-        let mut rooms = if is_failing {
-            let idle = self.work.wait_timeout_while(rooms, RETRY, |rooms| rooms.command.is_none());
-            idle.unwrap_or_else(PoisonError::into_inner).0
-        } else {
-            let idle = self.work.wait_while(rooms, |rooms| rooms.command.is_none() && rooms.told == done);
-            idle.unwrap_or_else(PoisonError::into_inner)
-        };
+        let time = if is_failing { RETRY } else { LOOK_EVERY };
+        let nothing = |rooms: &mut Rooms| rooms.command.is_none() && (is_failing || rooms.told == done);
+        let idle = self.work.wait_timeout_while(self.lock(), time, nothing);
+        let mut rooms = idle.unwrap_or_else(PoisonError::into_inner).0;
         (rooms.take(), rooms.command.take())
     }
 
@@ -225,6 +221,24 @@ impl Shared {
 }
 
 impl Rooms {
+    /// Puts what a verb did into words for the keeper; `version` is that of the settings before it. `None`: nothing that has
+    /// to be kept.
+    fn note(&mut self, name: &str, version: u64) -> Option<u64> {
+        let machine = self.machines.get_mut(name).filter(|_| self.keeps)?;
+        let facts = machine.news();
+        let changed = machine.changed().0 != version;
+        if facts.is_empty() && !changed {
+            return None;
+        }
+        facts.iter().for_each(|fact| record::write(&mut self.news, name, fact));
+        if self.news.len() > PENDING {
+            (self.news, self.dropped) = (Vec::new(), true);
+        }
+        self.settings_changed |= changed;
+        self.told += 1;
+        Some(self.told)
+    }
+
     fn take(&mut self) -> Work {
         let changed = std::mem::take(&mut self.settings_changed);
         let all = || {
@@ -246,7 +260,7 @@ fn new_room(room: RoomRef<'_>, keeps: bool, now: Time) -> Room {
     if !keeps {
         return Room::new(now.0.max(1), room.defaults);
     }
-    let mut machine = Room::recalling(room.defaults, 0, crate::queue::Change::default(), now);
+    let mut machine = Room::recalling(room.defaults, 0, Change::default(), now);
     machine.resume(true, now);
     machine
 }

@@ -1,0 +1,62 @@
+//! The room of an instance that is left alone, and what a room leaves to another.
+
+use super::Room;
+use crate::queue::{Heartbeat, Settings, Stay, Ticket, Time, Visitor, Window};
+
+impl Room {
+    /// The room of an instance that is left alone: it gives no turn before `from`, and none to the tickets up to
+    /// `watermark`, of which only the store knows whether they are spent.
+    pub fn alone(epoch: u64, share: &Settings, watermark: Ticket, from: Time) -> Self {
+        let mut room = Self { watermark, ..Self::new(epoch, share) };
+        room.epoch.hold(from);
+        room
+    }
+
+    /// Everybody in line, as heartbeats that put them into another one.
+    pub fn line(&self) -> impl Iterator<Item = Heartbeat> {
+        self.line.all().map(|(visitor, waiting)| Heartbeat {
+            visitor,
+            ticket: waiting.ticket,
+            late: waiting.late,
+            first: None,
+        })
+    }
+
+    /// Every turn that is held, with its ticket; a stay where it was taken.
+    pub fn turns(&self) -> impl Iterator<Item = (Visitor, Ticket, Option<Stay>)> {
+        self.turns
+            .all()
+            .map(|(visitor, turn)| (visitor, turn.ticket, turn.since.map(|since| Stay { since, until: turn.until })))
+    }
+
+    /// Every ticket whose turn is over.
+    pub fn over(&self) -> impl Iterator<Item = (Visitor, Ticket)> {
+        self.turns.spent.all().filter(|(visitor, ticket)| !self.turns.holds(*visitor, *ticket))
+    }
+
+    /// Whether the visitor holds a turn by this ticket.
+    pub fn holds(&self, visitor: Visitor, ticket: Ticket) -> bool {
+        self.turns.holds(visitor, ticket)
+    }
+
+    /// Whether this ticket's turn is held or over, as far as this room knows.
+    pub fn knows(&self, visitor: Visitor, ticket: Ticket) -> bool {
+        self.turns.is_over(visitor, ticket)
+    }
+
+    /// The turns given in the window of the last one, and all that were ever given.
+    pub fn given(&self) -> (Window, u64) {
+        (self.window, self.admitted)
+    }
+
+    /// The highest ticket that was ever given a turn.
+    pub fn watermark(&self) -> Ticket {
+        self.watermark
+    }
+
+    /// The turns held at `now`.
+    #[cfg(test)]
+    pub fn held(&self, now: Time) -> Vec<(Visitor, crate::queue::turns::Turn)> {
+        self.turns.all().filter(|(_, turn)| turn.until > now).collect()
+    }
+}
