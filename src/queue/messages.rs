@@ -101,7 +101,7 @@ pub struct Revocation {
 /// What an instance knew of the store at its last sync. A store that knows less has lost its memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// 0: never met it.
+    /// 0: never met it; 1: heard of places that are older than it is.
     pub epoch: u64,
     pub seq: u64,
     pub watermark: Ticket,

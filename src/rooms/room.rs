@@ -12,7 +12,7 @@ use crate::store::{RoomRef, Store, StoreError};
 use crate::telemetry::metrics::RoomMetrics;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -62,6 +62,7 @@ pub struct LiveRoom {
     /// Registrations refused of late, with when: answered by the poll that waits for them.
     limited: Mutex<HashMap<(Visitor, Ticket), Time>>,
     metrics: RoomMetrics,
+    outlived: AtomicBool,
     /// How many syncs were begun: a heartbeat goes up with the next one.
     begun: AtomicU64,
     /// How many were finished, for those who wait for one.
@@ -84,6 +85,7 @@ impl LiveRoom {
             stays: Mutex::default(),
             limited: Mutex::default(),
             metrics: spec.metrics.clone(),
+            outlived: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             done: watch::Sender::new(0),
         }
@@ -120,12 +122,14 @@ impl LiveRoom {
 
     /// Gathers a sign of life; it goes up with the next sync.
     pub fn heartbeat(&self, heartbeat: Heartbeat) {
+        self.heard_of(heartbeat.ticket);
         self.metrics.heartbeats.inc();
         self.pending().heartbeat(heartbeat);
     }
 
     /// Gathers a first registration and waits for the sync that carries it: so that who is told a place has it.
     pub async fn register(&self, heartbeat: Heartbeat) -> Registration {
+        self.heard_of(heartbeat.ticket);
         let mut done = self.done.subscribe();
         let carried_by = {
             let mut pending = self.pending();
@@ -139,6 +143,20 @@ impl LiveRoom {
             Ok(Ok(_)) => Registration::Done,
             _ => Registration::Pending,
         }
+    }
+
+    /// Somebody waits with a place that is older than the store's memory: it had a line before, and lost it.
+    fn heard_of(&self, ticket: Ticket) {
+        let view = self.view.load();
+        let is_older = ticket.minted().0 < view.snapshot.epoch && view.snapshot.hold_until == Time(0);
+        if is_older && matches!(view.contact, Contact::Shared) {
+            self.outlived.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether such a place was heard of since this was asked last.
+    pub(super) fn take_outlived(&self) -> bool {
+        self.outlived.swap(false, Ordering::Relaxed)
     }
 
     /// Gathers the extension of a stay; it goes up with the next sync.

@@ -64,7 +64,7 @@ impl Room {
         self.turns.recalled();
         self.told = (self.window, self.watermark);
         if !knows_line && self.watermark != Ticket::default() {
-            self.epoch.hold(now.plus_seconds(HOLD_SECONDS));
+            self.epoch.await_line(now);
         }
     }
 
