@@ -11,10 +11,12 @@ mod sockets;
 mod start_error;
 mod target;
 mod upgrade;
+mod watch;
 
 pub use lifecycle::Reload;
 pub use serve::{AddService, run};
 pub use start_error::StartError;
+pub use watch::Watch;
 
 use crate::api::{Api, Readiness};
 use crate::clock::Clock;
@@ -36,7 +38,6 @@ use crate::telemetry::words::ReloadResult;
 use arc_swap::ArcSwap;
 use lifecycle::Leaving;
 use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -127,7 +128,7 @@ impl App {
         let room_metrics = Arc::new(ArcSwap::from_pointee(metrics_of_rooms(&config, &metrics)));
         let format = if config.log.format == LogFormat::Json { Format::Json } else { Format::Text };
         let access_log = config.log.access.then(|| {
-            let (log, guard) = AccessLog::new(format, io::stdout(), metrics.access_log_dropped.clone());
+            let (log, guard) = AccessLog::new(format, std::io::stdout(), metrics.access_log_dropped.clone());
             // Lives as long as the process: what is buffered is written at exit.
             std::mem::forget(guard);
             Arc::new(log)
@@ -169,26 +170,6 @@ impl App {
         }
     }
 
-    /// Called on SIGQUIT, when a successor waits and before it gets the listeners: what only one process can own has to be
-    /// free when this returns. A store in Redis has nothing to give away; the embedded one writes everything down, and
-    /// until its successor has read it, everybody keeps the place and nobody is let in.
-    ///
-    /// # Errors
-    /// It could not be written down; everything is as it was.
-    pub async fn hand_over(&self) -> io::Result<()> {
-        let Some(memory) = self.memory.clone() else { return Ok(()) };
-        tokio::task::spawn_blocking(move || memory.hand_over()).await.map_err(io::Error::other)?
-    }
-
-    /// Called where the successor failed: this process goes on serving, and needs back what it gave away.
-    pub fn take_back(&self) {
-        if let Some(memory) = &self.memory
-            && let Err(error) = memory.take_back()
-        {
-            tracing::error!(%error, "the rooms can't be taken back; nobody is let in until a restart");
-        }
-    }
-
     /// Whether it would answer as a process does that has run for a while: origins are known, and so is every line.
     pub fn is_settled(&self) -> bool {
         self.state.check().is_ok() && self.has_met_store()
@@ -205,9 +186,18 @@ impl App {
         Duration::from_secs(self.live.pin().server.limits.keepalive_seconds + 1)
     }
 
-    /// Takes over another configuration, or nothing of it. What only a restart can change is named.
-    pub fn reload(&self, loaded: Result<Config, StartError>) {
-        match loaded.and_then(|config| self.take_over(config)) {
+    /// The templates in use.
+    fn templates(&self) -> Vec<std::path::PathBuf> {
+        self.live.pin().sites.iter().filter_map(|site| site.template.clone()).collect()
+    }
+
+    /// Takes over another configuration, or nothing of it.
+    pub async fn reload(&self, loaded: Result<Config, StartError>) {
+        let result = match loaded {
+            Ok(config) => self.take_over(config).await,
+            Err(error) => Err(error),
+        };
+        match result {
             Ok(changes) => {
                 self.metrics.config_version.inc();
                 self.metrics.reloaded(ReloadResult::Ok);
@@ -220,20 +210,23 @@ impl App {
         }
     }
 
-    fn take_over(&self, config: Config) -> Result<Vec<String>, StartError> {
+    async fn take_over(&self, config: Config) -> Result<Vec<String>, StartError> {
+        let fixed = crate::config::differing(&self.live.pin(), &config, &NEEDS_RESTART);
+        if !fixed.is_empty() {
+            let line = |(place, path)| format!("{place}{path}: takes a restart, or an upgrade (run --upgrade)");
+            return Err(StartError::new(fixed.into_iter().map(line).collect()));
+        }
+        keys::refuse_other_identity(&self.live.pin(), &config)?;
         let keyring = keys::keyring(&config)?;
         let pages = load_pages(&config)?;
+        let origins = self.origins.prepare(&config).await.map_err(StartError::one)?;
         // Everything is made; from here on nothing fails. The configuration goes last: who pins it finds the rest.
         self.rooms.configure(&specs(&config, &self.metrics));
         self.room_metrics.store(Arc::new(metrics_of_rooms(&config, &self.metrics)));
         self.gate.replace_keys(keyring);
         self.pages.store(Arc::new(pages));
-        self.origins.configure(&config);
-        let changes = self.live.replace(config);
-        if changes.iter().any(|change| NEEDS_RESTART.iter().any(|path| change.contains(path))) {
-            tracing::warn!("listeners, threads, the store and the log change with a restart only");
-        }
-        Ok(changes)
+        self.origins.adopt(origins);
+        Ok(self.live.replace(config))
     }
 
     /// Brings readiness up to date.
@@ -243,7 +236,17 @@ impl App {
 }
 
 /// What a reload can't change.
-const NEEDS_RESTART: [&str; 5] = ["server.listen", "server.metrics_listen", "server.threads", "store.", "log."];
+const NEEDS_RESTART: [&str; 9] = [
+    "server.listen",
+    "server.metrics_listen",
+    "server.state_dir",
+    "server.threads",
+    "store.url",
+    "store.ca_file",
+    "store.timeout_ms",
+    "store.on_store_failure",
+    "log.",
+];
 
 fn specs(config: &Config, metrics: &Metrics) -> Vec<RoomSpec> {
     let spec = |room: &crate::config::RoomConfig| RoomSpec {
