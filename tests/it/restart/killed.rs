@@ -239,7 +239,9 @@ async fn a_full_disk_is_said_once_stops_nothing_and_costs_nothing_once_there_is_
     let mut gate = Gatekeeper::start(Setup::before(origin.addr())).await;
     gate.kill();
     let state = gate.place().state_dir();
-    let _ = fs::remove_file(state.join("journal"));
+    for left in ["journal", "journal.new"] {
+        let _ = fs::remove_file(state.join(left));
+    }
     symlink("there", state.join("journal")).unwrap();
     fs::create_dir(state.join("journal.new")).unwrap();
     gate.restart().await;
