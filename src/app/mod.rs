@@ -18,13 +18,15 @@ pub use watch::Watch;
 
 use crate::api::{Api, Readiness};
 use crate::clock::Clock;
-use crate::config::{Config, Live, LogFormat};
+use crate::config::{Config, Live, LogFormat, OnStoreFailure};
 use crate::gate::Gate;
 use crate::limit::Limiter;
 use crate::page::Page;
 use crate::proxy::{Door, Origins};
 use crate::queue::Settings;
-use crate::rooms::{CountedStore, RoomSpec, Rooms};
+use crate::rooms::{CountedStore, RoomSpec, Rooms, StoreClock};
+use crate::store::Store;
+use crate::store::fallback::Fallback;
 use crate::store::redis::RedisStore;
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::metrics::{Metrics, RoomMetrics};
@@ -117,8 +119,17 @@ impl App {
         let directory = config.server.state_dir.as_deref();
         let opened = crate::store::open(target, timeout, Arc::clone(&clock), directory)
             .map_err(|error| StartError::one(format!("server.state_dir: {error}")))?;
-        let store = Arc::new(CountedStore::new(opened.store, Arc::clone(&metrics), Arc::clone(&clock)));
-        let rooms = Arc::new(Rooms::new(crate::random::instance(), store, clock));
+        let counted = Arc::new(CountedStore::new(opened.store, Arc::clone(&metrics), Arc::clone(&clock)));
+        let store_clock = Arc::new(StoreClock::new(clock));
+        let on_failure = config.store.on_store_failure;
+        let store: Arc<dyn Store> = if opened.redis.is_some() {
+            let stands_in = on_failure == OnStoreFailure::Local;
+            Arc::new(Fallback::new(counted, Arc::clone(&store_clock) as Arc<dyn Clock>, timeout, stands_in))
+        } else {
+            counted
+        };
+        let opens = on_failure == OnStoreFailure::Open;
+        let rooms = Arc::new(Rooms::new(crate::random::instance(), store, store_clock, opens));
         rooms.configure(&specs(&config, &metrics));
         let room_metrics = Arc::new(ArcSwap::from_pointee(metrics_of_rooms(&config, &metrics)));
         let format = if config.log.format == LogFormat::Json { Format::Json } else { Format::Text };
@@ -174,7 +185,12 @@ impl App {
 
     /// Whether it would answer as a process does that has run for a while: origins are known, and so is every line.
     pub fn is_settled(&self) -> bool {
-        self.state.check().is_ok() && self.rooms.all().iter().all(|room| room.view().connected)
+        self.state.check().is_ok() && self.has_met_store()
+    }
+
+    /// Whether every line is known.
+    pub fn has_met_store(&self) -> bool {
+        self.rooms.all().iter().all(|room| room.view().is_connected())
     }
 
     /// How long an idle connection may stay, once the listeners are a successor's: after that it would have been closed
