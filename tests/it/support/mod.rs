@@ -5,7 +5,9 @@
 //! holds its processes as [`process::Process`] and takes its ports from [`ports::free_port`], and a test in `harness.rs`.
 #![allow(dead_code, reason = "the harness offers more than the tests use at any one time")]
 
+pub mod append_log;
 pub mod client;
+pub mod doors;
 pub mod gatekeeper;
 pub mod metrics;
 pub mod origin;
@@ -15,6 +17,7 @@ pub mod process;
 pub mod raw_origin;
 pub mod redis;
 pub mod redis_groups;
+pub mod replay;
 
 use std::panic::Location;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 const ATTEMPTS: usize = 5;
 
-/// One server. It keeps nothing on disk: what was killed and restarted is empty.
+/// One server. Unless its options say otherwise it keeps nothing on disk: what was killed and restarted is empty.
 #[derive(Debug)]
 pub struct Redis {
     process: Process,
@@ -72,6 +72,11 @@ impl Redis {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it keeps what it writes down, if it does.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// `redis://127.0.0.1:PORT`, or `rediss://…`.
