@@ -14,6 +14,7 @@
 #![allow(clippy::print_stderr, reason = "the output of a child is shown when its test fails")]
 
 mod calls;
+mod chaos;
 mod contract;
 mod crowd;
 mod demo;

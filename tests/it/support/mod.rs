@@ -18,6 +18,7 @@ pub mod raw_origin;
 pub mod redis;
 pub mod redis_groups;
 pub mod replay;
+pub mod wire;
 
 use std::panic::Location;
 use std::time::Duration;

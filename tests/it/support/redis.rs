@@ -5,7 +5,7 @@ use super::ports::free_port;
 use super::process::Process;
 use super::{SOON, eventually};
 use redis::aio::MultiplexedConnection;
-use redis::{Client, TlsCertificates};
+use redis::{Client, FromRedisValue, TlsCertificates};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -99,6 +99,19 @@ impl Redis {
     /// A connection, to look behind the store's back.
     pub async fn connection(&self) -> MultiplexedConnection {
         self.client().get_multiplexed_async_connection().await.expect("redis-server takes a connection")
+    }
+
+    /// With a password.
+    pub async fn connection_with_password(&self, password: &str) -> MultiplexedConnection {
+        let client = Client::open(format!("redis://:{password}@127.0.0.1:{}", self.port)).unwrap();
+        client.get_multiplexed_async_connection().await.expect("redis-server takes the password")
+    }
+
+    /// What it answers to a command, on a new connection; `None` where it doesn't, or refuses.
+    pub async fn says<T: FromRedisValue>(&self, words: &[&str]) -> Option<T> {
+        let mut connection = self.client().get_multiplexed_async_connection().await.ok()?;
+        let (name, arguments) = words.split_first()?;
+        redis::cmd(name).arg(arguments).query_async(&mut connection).await.ok()
     }
 
     /// Whether it answers a PING on a new connection within half a second.
