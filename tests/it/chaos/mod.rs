@@ -134,6 +134,8 @@ async fn run(plan: Option<Plan>) {
     for gate in &stage.gates {
         panics += gate.metrics().await.sum("gatekeeper_panics_total", &[]);
     }
+    // Before anything fails: the logs of a crowd's day explain nothing.
+    drop(stage);
     let verdict: Verdict = Judge::judge(plan.rules(), &diary);
     report::show(&plan, &verdict, &diary, watch);
     assert_eq!(panics, 0.0, "an instance panicked");
