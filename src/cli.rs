@@ -24,6 +24,10 @@ enum Command {
         /// The configuration; without it, environment variables make a one-site gate (see .env.example).
         #[arg(long, short)]
         config: Option<PathBuf>,
+        /// Take over the listeners of the running process, with no connection refused: start this one, then send SIGQUIT
+        /// to the old one. Both need the same server.state_dir.
+        #[arg(long)]
+        upgrade: bool,
     },
     /// Say everything that is wrong with a configuration, each with its place.
     Check {
@@ -43,7 +47,7 @@ pub fn main() -> ExitCode {
     // Redis over TLS uses the process's one provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let result = match Arguments::parse().command {
-        Command::Run { config } => run(config),
+        Command::Run { config, upgrade } => run(config, upgrade),
         Command::Check { config } => check(config.as_ref()),
         Command::Demo { listen } => crate::demo::run(listen),
     };
@@ -61,10 +65,10 @@ fn load(path: Option<&PathBuf>) -> Result<Config, StartError> {
         .map_err(|errors| StartError(errors.iter().map(ToString::to_string).collect()))
 }
 
-fn run(path: Option<PathBuf>) -> Result<(), StartError> {
+fn run(path: Option<PathBuf>, upgrade: bool) -> Result<(), StartError> {
     let config = load(path.as_ref())?;
-    let app = app::start(config)?;
-    app::run(&app, Box::new(move || load(path.as_ref())), Vec::new())
+    let started = app::start(config, upgrade)?;
+    app::run(started, Box::new(move || load(path.as_ref())), Vec::new())
 }
 
 fn check(path: Option<&PathBuf>) -> Result<(), StartError> {

@@ -51,9 +51,9 @@ pub fn run(listen: SocketAddr) -> Result<(), StartError> {
     let text = config(listen, shop);
     let config = Config::parse(&text, "demo", &Environment::new())
         .map_err(|errors| StartError(errors.iter().map(ToString::to_string).collect()))?;
-    let app = app::start(config)?;
-    let more: Vec<AddService> = vec![add_shop(shop), add_crowd(&app, listen)];
-    app::run(&app, Box::new(|| Err(StartError(vec!["the demonstration has no file to reload".to_owned()]))), more)
+    let started = app::start(config, false)?;
+    let more: Vec<AddService> = vec![add_shop(shop), add_crowd(&started.app, listen)];
+    app::run(started, Box::new(|| Err(StartError(vec!["the demonstration has no file to reload".to_owned()]))), more)
 }
 
 fn free_address() -> Result<SocketAddr, StartError> {

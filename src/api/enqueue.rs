@@ -52,7 +52,7 @@ async fn enter(asked: &Asked<'_>, room: &LiveRoom, user: &str, by_cookie: bool) 
     let gate = &asked.api.gate;
     let ticket = room.clock().mint();
     let visitor = gate.keys().visitor(room.name(), user);
-    let newcomer = Newcomer { visitor, ticket, address: asked.caller.address, entry: Entry::Enqueue };
+    let newcomer = Newcomer { visitor, ticket, address: asked.caller.address, entry: Entry::Enqueue, until: None };
     let view = room.view();
     let (position, registered) = match room.arrive(newcomer).await {
         Ok(Arrival::Entered { position }) => (position, true),
@@ -63,7 +63,7 @@ async fn enter(asked: &Asked<'_>, room: &LiveRoom, user: &str, by_cookie: bool) 
         Ok(Arrival::Limited { retry_after }) => return Err(over_limit(&view.settings, retry_after)),
         Ok(Arrival::Closed) => return Err(Problem::RoomClosed { retry_after: 60 }),
         // The ticket is good without the store: its first heartbeat registers it.
-        Err(Unavailable) => (view.snapshot.position(ticket), false),
+        Err(Unavailable) => (view.position(ticket), false),
     };
     let token = sign(asked, room, user, ticket, registered);
     let jwt = if by_cookie { "" } else { token.as_str() };

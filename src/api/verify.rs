@@ -38,7 +38,9 @@ async fn is_ready(room: &LiveRoom, genuine: &Genuine) -> bool {
     match room.claim(genuine.visitor, ticket).await {
         Ok(Standing::Ready(_)) => true,
         // The store forgot the stay, or never had it: the signed token knows better.
-        Ok(Standing::Unknown) | Err(Unavailable) => by_token(),
-        Ok(Standing::Waiting { .. } | Standing::Spent) => false,
+        Ok(Standing::Unknown) | Err(Unavailable) => by_token() || room.view().is_open(),
+        // Where everybody is forwarded, everybody may be served.
+        Ok(Standing::Waiting { .. }) => room.view().is_open(),
+        Ok(Standing::Spent) => false,
     }
 }

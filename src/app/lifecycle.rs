@@ -1,102 +1,166 @@
 //! Signals: SIGTERM drains, SIGINT stops at once, SIGQUIT hands the listeners over, SIGHUP reloads. Nothing else knows
 //! signals.
 
-use super::{App, StartError, State};
+use super::drain;
+use super::sockets::Table;
+use super::upgrade::{self, Rendezvous};
+use super::{App, StartError};
 use crate::config::Config;
 use async_trait::async_trait;
-use pingora::server::{ExecutionPhase, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
+use pingora::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::background::BackgroundService;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 /// How often the gauges are brought up to date.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
-/// How often a draining process looks whether it is idle.
-const IDLE_EVERY: Duration = Duration::from_millis(50);
 /// How often the store is inspected.
 const INSPECT_EVERY: Duration = Duration::from_secs(10);
 
 /// Reads the configuration again.
 pub type Reload = Box<dyn Fn() -> Result<Config, StartError> + Send + Sync>;
 
-/// Waits for the signal to stop; readiness fails first, and listeners close `delay` later.
+/// Why a process leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// It was told to stop.
+    Stopped,
+    /// A successor has its listeners.
+    Replaced,
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Stop,
+    End,
+    Upgrade,
+}
+
+/// The signals that end a process.
+#[derive(Debug)]
+pub struct Signals {
+    term: Option<Signal>,
+    int: Option<Signal>,
+    quit: Option<Signal>,
+}
+
+impl Signals {
+    fn listen() -> Self {
+        Self { term: on(SignalKind::terminate()), int: on(SignalKind::interrupt()), quit: on(SignalKind::quit()) }
+    }
+
+    /// The next one.
+    pub async fn next(&mut self) -> Asked {
+        tokio::select! {
+            () = next(&mut self.term) => Asked::Stop,
+            () = next(&mut self.int) => Asked::End,
+            () = next(&mut self.quit) => Asked::Upgrade,
+        }
+    }
+}
+
+/// Waits for the end: readiness fails first, and listeners close `shutdown_delay_seconds` later, or once a successor has
+/// them.
 pub struct Stop {
-    pub state: Arc<State>,
-    pub delay: Duration,
+    pub app: Arc<App>,
+    /// The listeners, once they are open.
+    pub table: Table,
+    /// Where a successor would wait.
+    pub place: Option<Rendezvous>,
 }
 
 #[async_trait]
 impl ShutdownSignalWatch for Stop {
+    /// pingora's own upgrade is never asked for: it would close the listeners whether the successor lives or not.
     async fn recv(&self) -> ShutdownSignal {
-        let (mut term, mut int, mut quit) =
-            (on(SignalKind::terminate()), on(SignalKind::interrupt()), on(SignalKind::quit()));
-        let signal = tokio::select! {
-            () = next(&mut term) => ShutdownSignal::GracefulTerminate,
-            () = next(&mut int) => ShutdownSignal::FastShutdown,
-            () = next(&mut quit) => ShutdownSignal::GracefulUpgrade,
-        };
-        if matches!(signal, ShutdownSignal::GracefulTerminate) {
-            self.state.draining.store(true, Ordering::Relaxed);
-            tracing::info!("draining");
-            tokio::time::sleep(self.delay).await;
+        let mut signals = Signals::listen();
+        let mut asked = signals.next().await;
+        while asked == Asked::Upgrade {
+            tokio::select! {
+                handed_over = self.hand_over() => {
+                    if handed_over {
+                        return self.leave(Leaving::Replaced, signals);
+                    }
+                    asked = signals.next().await;
+                }
+                other = signals.next() => asked = other,
+            }
         }
-        signal
+        if asked == Asked::End {
+            return ShutdownSignal::FastShutdown;
+        }
+        self.app.state.leave(Leaving::Stopped);
+        tracing::info!("draining");
+        tokio::time::sleep(Duration::from_secs(self.app.live.pin().server.shutdown_delay_seconds)).await;
+        self.leave(Leaving::Stopped, signals)
     }
 }
 
-/// Everything that runs beside the requests: syncs, health checks, gauges, reloads, the end of the drain.
+impl Stop {
+    /// Whether a successor serves now; else everything is as it was.
+    async fn hand_over(&self) -> bool {
+        let (Some(place), Some(listeners)) = (&self.place, self.table.copy()) else {
+            tracing::error!("SIGQUIT: there is no upgrade without server.state_dir; going on");
+            return false;
+        };
+        match upgrade::hand_over(place, listeners, &self.app).await {
+            Ok(()) => {
+                tracing::info!("a successor has the listeners; draining");
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "SIGQUIT: the listeners were not handed over; going on");
+                false
+            }
+        }
+    }
+
+    /// The listeners close when this returns; the process ends by itself when it is drained.
+    fn leave(&self, leaving: Leaving, signals: Signals) -> ShutdownSignal {
+        self.app.state.leave(leaving);
+        tokio::spawn(drain::leave(Arc::clone(&self.app), leaving, signals, self.place.clone()));
+        ShutdownSignal::GracefulTerminate
+    }
+}
+
+/// Everything that runs beside the requests: syncs, health checks, gauges, reloads.
 pub struct Beside {
     pub app: Arc<App>,
-    pub phase: std::sync::Mutex<Option<broadcast::Receiver<ExecutionPhase>>>,
     pub reload: Reload,
+    pub place: Option<Rendezvous>,
 }
 
 #[async_trait]
 impl BackgroundService for Beside {
     /// `shutdown` fires before the drain, and requests still need all this: so it goes on until the process ends.
     async fn start(&self, _shutdown: ShutdownWatch) {
-        let (stop, stopped) = watch::channel(false);
-        let phase = self.phase.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let (_until_the_end, stopped) = watch::channel(false);
         tokio::spawn(crate::rooms::run(Arc::clone(&self.app.rooms), stopped.clone()));
         let origins = Arc::clone(&self.app.origins);
         tokio::spawn(async move { origins.keep(stopped).await });
         tokio::spawn(inspect(Arc::clone(&self.app)));
         let mut hangup = on(SignalKind::hangup());
         let mut report = tokio::time::interval(REPORT_EVERY);
-        let end = end_of_drain(&self.app, phase);
-        tokio::pin!(end);
         loop {
             tokio::select! {
-                _ = report.tick() => self.app.report(),
+                _ = report.tick() => self.report(),
                 () = next(&mut hangup) => self.app.reload((self.reload)()),
-                () = &mut end => break,
             }
         }
-        let _ = stop.send(true);
-        // pingora would sleep through the rest of the grace period.
-        std::process::exit(0);
     }
 }
 
-/// Returns when the process drains and nothing is in flight any more.
-async fn end_of_drain(app: &App, phase: Option<broadcast::Receiver<ExecutionPhase>>) {
-    let Some(mut phase) = phase else { return pending().await };
-    loop {
-        match phase.recv().await {
-            Ok(ExecutionPhase::ShutdownGracePeriod) => break,
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => return pending().await,
+impl Beside {
+    fn report(&self) {
+        self.app.report();
+        // What this process cuts itself is its successor's to count.
+        if let (Some(place), None) = (&self.place, self.app.state.leaving()) {
+            self.app.metrics.cut.inc_by(place.cut_by_predecessors());
         }
-    }
-    // An answer that was just sent may still be on its way out: two looks in a row.
-    let mut idle = 0;
-    while idle < 2 {
-        tokio::time::sleep(IDLE_EVERY).await;
-        idle = if app.metrics.in_flight.now() == 0 { idle + 1 } else { 0 };
     }
 }
 

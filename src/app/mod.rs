@@ -1,33 +1,41 @@
 //! The composition root: makes everything, hands it to everything, and changes it on reload. The only place that knows
 //! all of it.
 
+mod connections;
+mod drain;
 mod keys;
 mod lifecycle;
 mod metrics_page;
 mod serve;
+mod sockets;
 mod target;
+mod upgrade;
 
 pub use lifecycle::Reload;
 pub use serve::{AddService, run};
 
 use crate::api::{Api, Readiness};
 use crate::clock::Clock;
-use crate::config::{Config, Live, LogFormat};
+use crate::config::{Config, Live, LogFormat, OnStoreFailure};
 use crate::gate::Gate;
 use crate::limit::Limiter;
 use crate::page::Page;
 use crate::proxy::{Door, Origins};
 use crate::queue::Settings;
-use crate::rooms::{CountedStore, RoomSpec, Rooms};
+use crate::rooms::{CountedStore, RoomSpec, Rooms, StoreClock};
+use crate::store::Store;
+use crate::store::fallback::Fallback;
 use crate::store::redis::RedisStore;
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::metrics::{Metrics, RoomMetrics};
 use crate::telemetry::words::ReloadResult;
 use arc_swap::ArcSwap;
+use lifecycle::Leaving;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use upgrade::{Inherited, Rendezvous};
 
 /// Why the program can't start, or a reload was refused: one line each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +57,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     pub redis: Option<Arc<RedisStore>>,
     pub state: Arc<State>,
+    /// Whether this process took over, or is about to, from one that still runs.
+    pub successor: bool,
     pages: Arc<ArcSwap<Vec<Arc<Page>>>>,
     room_metrics: Arc<ArcSwap<HashMap<String, RoomMetrics>>>,
     access_log: Option<Arc<AccessLog>>,
@@ -57,16 +67,28 @@ pub struct App {
 /// Whether this instance should get traffic.
 #[derive(Debug, Default)]
 pub struct State {
-    pub draining: AtomicBool,
+    leaving: OnceLock<Leaving>,
     /// Every site has an origin that answers.
     pub origins_up: AtomicBool,
     /// What makes the store unfit, for operators.
     pub store_problem: ArcSwap<Option<String>>,
 }
 
+impl State {
+    /// Why the process is about to end; `None` while it serves.
+    pub fn leaving(&self) -> Option<Leaving> {
+        self.leaving.get().copied()
+    }
+
+    /// From now on it leaves. The first reason stays.
+    fn leave(&self, leaving: Leaving) {
+        let _ = self.leaving.set(leaving);
+    }
+}
+
 impl Readiness for State {
     fn check(&self) -> Result<(), String> {
-        if self.draining.load(Ordering::Relaxed) {
+        if self.leaving().is_some() {
             return Err("draining".to_owned());
         }
         if let Some(problem) = self.store_problem.load().as_ref() {
@@ -80,8 +102,14 @@ impl Readiness for State {
 }
 
 impl App {
-    /// Makes everything; nothing is connected and nothing listens yet.
-    pub fn new(config: Config, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+    /// Makes everything; nothing is connected and nothing listens yet. A `successor` has the listeners of a process that
+    /// still serves, and that gave its store away just before ([`App::hand_over`]).
+    pub fn new(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        successor: bool,
+    ) -> Result<Self, StartError> {
         let keyring = keys::keyring(&config)?;
         let pages = load_pages(&config)?;
         let target = target::of(&config)?;
@@ -89,8 +117,17 @@ impl App {
         let directory = config.server.state_dir.as_deref();
         let opened = crate::store::open(target, timeout, Arc::clone(&clock), directory)
             .map_err(|error| StartError::one(format!("server.state_dir: {error}")))?;
-        let store = Arc::new(CountedStore::new(opened.store, Arc::clone(&metrics), Arc::clone(&clock)));
-        let rooms = Arc::new(Rooms::new(crate::random::instance(), store, clock));
+        let counted = Arc::new(CountedStore::new(opened.store, Arc::clone(&metrics), Arc::clone(&clock)));
+        let store_clock = Arc::new(StoreClock::new(clock));
+        let on_failure = config.store.on_store_failure;
+        let store: Arc<dyn Store> = if opened.redis.is_some() {
+            let stands_in = on_failure == OnStoreFailure::Local;
+            Arc::new(Fallback::new(counted, Arc::clone(&store_clock) as Arc<dyn Clock>, timeout, stands_in))
+        } else {
+            counted
+        };
+        let opens = on_failure == OnStoreFailure::Open;
+        let rooms = Arc::new(Rooms::new(crate::random::instance(), store, store_clock, opens));
         rooms.configure(&specs(&config, &metrics));
         let room_metrics = Arc::new(ArcSwap::from_pointee(metrics_of_rooms(&config, &metrics)));
         let format = if config.log.format == LogFormat::Json { Format::Json } else { Format::Text };
@@ -108,6 +145,7 @@ impl App {
             metrics,
             redis: opened.redis,
             state: Arc::default(),
+            successor,
             pages: Arc::new(ArcSwap::from_pointee(pages)),
             room_metrics,
             access_log,
@@ -133,6 +171,25 @@ impl App {
             room_metrics: Arc::clone(&self.room_metrics),
             access_log: self.access_log.clone(),
         }
+    }
+
+    /// Called on SIGQUIT, when a successor waits and before it gets the listeners: what only one process can own has to be
+    /// free when this returns. A store in Redis has nothing to give away; the embedded one is not handed over yet, so a
+    /// successor finds it locked, gives up, and this process goes on.
+    pub async fn hand_over(&self) {}
+
+    /// Called where the successor failed: this process goes on serving, and needs back what it gave away.
+    pub async fn take_back(&self) {}
+
+    /// Whether it would answer as a process does that has run for a while: origins are known, and so is every line.
+    pub fn is_settled(&self) -> bool {
+        self.state.check().is_ok() && self.rooms.all().iter().all(|room| room.view().connected)
+    }
+
+    /// How long an idle connection may stay, once the listeners are a successor's: after that it would have been closed
+    /// anyway.
+    pub fn idle_patience(&self) -> Duration {
+        Duration::from_secs(self.live.pin().server.limits.keepalive_seconds + 1)
     }
 
     /// Takes over another configuration, or nothing of it. What only a restart can change is named.
@@ -213,8 +270,17 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     if errors.is_empty() { Ok(()) } else { Err(StartError(errors)) }
 }
 
-/// Logging, metrics and everything else, from a configuration.
-pub fn start(config: Config) -> Result<Arc<App>, StartError> {
+/// Made, and ready to [`run`].
+pub struct Started {
+    pub app: Arc<App>,
+    inherited: Option<Inherited>,
+    /// Where listeners are handed over; `None` without a usable `state_dir`.
+    place: Option<Rendezvous>,
+}
+
+/// Logging, metrics and everything else, from a configuration. A `successor` waits for the listeners of the running
+/// process first; a mistake that can be found before that is found before.
+pub fn start(config: Config, successor: bool) -> Result<Started, StartError> {
     let wrong = |error: String| StartError(vec![error]);
     let guards = crate::telemetry::init(config.log.format == LogFormat::Json, config.log.level.name())
         .map_err(|error| wrong(error.to_string()))?;
@@ -226,5 +292,29 @@ pub fn start(config: Config) -> Result<Arc<App>, StartError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    App::new(config, Arc::new(crate::clock::SystemClock::new()), Arc::new(metrics)).map(Arc::new)
+    let place = match &config.server.state_dir {
+        None if successor => return Err(wrong(NO_STATE_DIR.to_owned())),
+        None => None,
+        Some(directory) => match Rendezvous::within(directory) {
+            Err(error) if successor => return Err(wrong(format!("--upgrade: server.state_dir: {error}"))),
+            Err(error) => {
+                tracing::warn!(%error, "server.state_dir: listeners can't be handed over there");
+                None
+            }
+            Ok(place) => Some(place),
+        },
+    };
+    let inherited = match place.as_ref().filter(|_| successor) {
+        None => None,
+        Some(place) => {
+            check(&config)?;
+            Some(Inherited::receive(place)?)
+        }
+    };
+    let clock = Arc::new(crate::clock::SystemClock::new());
+    let app = Arc::new(App::new(config, clock, Arc::new(metrics), successor)?);
+    Ok(Started { app, inherited, place })
 }
+
+const NO_STATE_DIR: &str = "--upgrade: give server.state_dir, the same as that of the running process: the listeners are \
+                            handed over in a private directory there";

@@ -1,13 +1,18 @@
 //! Listens and serves until the end.
 
+use super::connections::Connections;
 use super::lifecycle::{Beside, Reload, Stop};
 use super::metrics_page::MetricsPage;
-use super::{App, StartError};
+use super::sockets::{Sockets, Table};
+use super::upgrade::Inherited;
+use super::{App, StartError, Started};
 use crate::config::{Config, Listener};
+use crate::proxy::Door;
+use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
 use pingora::listeners::tls::TlsSettings;
 use pingora::prelude::{Server, background_service};
-use pingora::proxy::http_proxy_service_with_name;
+use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
 use pingora::services::listening::Service;
@@ -19,66 +24,75 @@ use std::time::Duration;
 const H2_IDLE: Duration = Duration::from_secs(120);
 /// Idle connections to origins that are kept, per thread.
 const KEEPALIVE_POOL: usize = 512;
-/// What is left of runtimes after the drain is cut.
-const CUT: u64 = 1;
+/// pingora's drain, in seconds: longer than any of ours (`drain`), which ends the process.
+const GRACE: u64 = 8 * 24 * 3600;
 
 /// Adds a further service to the server.
 pub type AddService = Box<dyn FnOnce(&mut Server) + Send>;
 
 /// Serves until a signal ends it.
-pub fn run(app: &Arc<App>, reload: Reload, more: Vec<AddService>) -> Result<(), StartError> {
+pub fn run(started: Started, reload: Reload, more: Vec<AddService>) -> Result<(), StartError> {
+    let Started { app, inherited, place } = started;
     let config = app.live.pin();
-    refuse_taken_addresses(&config)?;
+    refuse_taken_addresses(&config, inherited.as_ref())?;
     let mut server = Server::new_with_opt_and_conf(None, conf(&config));
     server.bootstrap();
-    add_proxy(&mut server, app, &config)?;
+    let table = Table::default();
+    let sockets = Sockets {
+        app: Arc::clone(&app),
+        addresses: addresses(&config).map(|address| address.to_string()).collect(),
+        table: table.clone(),
+        inherited,
+        place: place.clone(),
+    };
+    let sockets = server.add_service(sockets);
+    let gate = gate(&server, &app, &config)?;
+    server.add_service(gate).add_dependency(&sockets);
     if let Some(address) = config.server.metrics_listen {
         let page = HttpServer::new_app(MetricsPage(Arc::clone(&app.metrics)));
         let mut service = Service::new("metrics".to_owned(), page);
         service.threads = Some(1);
         service.add_tcp(&address.to_string());
-        server.add_service(service);
+        server.add_service(service).add_dependency(&sockets);
     }
-    let phase = std::sync::Mutex::new(Some(server.watch_execution_phase()));
-    server.add_service(background_service("rooms", Beside { app: Arc::clone(app), phase, reload }));
+    let beside = Beside { app: Arc::clone(&app), reload, place: place.clone() };
+    server.add_service(background_service("rooms", beside));
     for add in more {
         add(&mut server);
     }
-    let delay = Duration::from_secs(config.server.shutdown_delay_seconds);
-    let stop = Stop { state: Arc::clone(&app.state), delay };
     tracing::info!(listen = ?config.server.listeners.iter().map(|listener| listener.addr).collect::<Vec<_>>(), "listening");
-    server.run(RunArgs { shutdown_signal: Box::new(stop) });
+    server.run(RunArgs { shutdown_signal: Box::new(Stop { app, table, place }) });
     Ok(())
 }
 
 fn conf(config: &Config) -> ServerConf {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut conf = ServerConf {
+    ServerConf {
         threads: config.server.threads.unwrap_or(cores),
-        grace_period_seconds: Some(config.server.shutdown_seconds.saturating_sub(CUT)),
-        graceful_shutdown_timeout_seconds: Some(CUT),
+        grace_period_seconds: Some(GRACE),
+        graceful_shutdown_timeout_seconds: Some(1),
         upstream_keepalive_pool_size: KEEPALIVE_POOL,
         ..ServerConf::default()
-    };
-    if let Some(directory) = &config.server.state_dir {
-        conf.upgrade_sock = directory.join("upgrade.sock").to_string_lossy().into_owned();
-        conf.pid_file = directory.join("gatekeeper.pid").to_string_lossy().into_owned();
     }
-    conf
 }
 
-fn add_proxy(server: &mut Server, app: &App, config: &Config) -> Result<(), StartError> {
-    let mut service = http_proxy_service_with_name(&server.configuration, app.door(), "gate");
+type Gate = Service<Connections<HttpProxy<Door>>>;
+
+fn gate(server: &Server, app: &Arc<App>, config: &Config) -> Result<Gate, StartError> {
+    let mut proxy = http_proxy(&server.configuration, app.door());
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(H2_IDLE);
+    proxy.server_options = Some(options);
+    let connections = Connections { inner: Arc::new(proxy), app: Arc::clone(app) };
+    let mut service = Service::new("gate".to_owned(), connections);
     for listener in &config.server.listeners {
         listen(&mut service, listener)?;
     }
-    if let Some(proxy) = service.app_logic_mut() {
-        let mut options = pingora::apps::HttpServerOptions::default();
-        options.h2_idle_timeout = Some(H2_IDLE);
-        proxy.server_options = Some(options);
-    }
-    server.add_service(service);
-    Ok(())
+    Ok(service)
+}
+
+fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> {
+    config.server.listeners.iter().map(|listener| listener.addr).chain(config.server.metrics_listen)
 }
 
 fn listen<A>(service: &mut Service<A>, listener: &Listener) -> Result<(), StartError> {
@@ -102,11 +116,11 @@ fn listen<A>(service: &mut Service<A>, listener: &Listener) -> Result<(), StartE
 }
 
 /// pingora retries a taken address for half a minute and then goes on without it.
-fn refuse_taken_addresses(config: &Config) -> Result<(), StartError> {
-    let addresses = config.server.listeners.iter().map(|listener| listener.addr).chain(config.server.metrics_listen);
+fn refuse_taken_addresses(config: &Config, inherited: Option<&Inherited>) -> Result<(), StartError> {
+    let is_ours = |address: &SocketAddr| inherited.is_some_and(|it| it.listeners.get(&address.to_string()).is_some());
     let taken = |address: SocketAddr| {
         TcpListener::bind(address).err().map(|error| format!("can't listen on {address}: {error}"))
     };
-    let errors: Vec<String> = addresses.filter_map(taken).collect();
+    let errors: Vec<String> = addresses(config).filter(|address| !is_ours(address)).filter_map(taken).collect();
     if errors.is_empty() { Ok(()) } else { Err(StartError(errors)) }
 }

@@ -38,6 +38,7 @@ pub(super) struct Server {
     pub threads: Option<u64>,
     pub shutdown_seconds: u64,
     pub shutdown_delay_seconds: u64,
+    pub upgrade_drain_seconds: u64,
     pub limits: Limits,
 }
 

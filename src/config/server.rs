@@ -30,6 +30,8 @@ pub struct Server {
     pub shutdown_seconds: u64,
     /// How long `/health/ready` says 503 before the listeners close, in seconds.
     pub shutdown_delay_seconds: u64,
+    /// How long requests may go on after a successor took over, in seconds.
+    pub upgrade_drain_seconds: u64,
     pub limits: Limits,
 }
 
@@ -92,6 +94,11 @@ pub(super) fn server(written: &file::Server, report: &mut Report<'_>) -> Server 
             &at.key("shutdown_delay_seconds"),
             written.shutdown_delay_seconds,
             0..=600,
+        ),
+        upgrade_drain_seconds: report.range(
+            &at.key("upgrade_drain_seconds"),
+            written.upgrade_drain_seconds,
+            0..=604_800,
         ),
         limits: limits(&written.limits, &at.key("limits"), report),
     }

@@ -56,10 +56,10 @@ impl Crowd {
     fn tell(&self) {
         let Some(room) = self.rooms.find("demo") else { return };
         let view = room.view();
-        let wait = view.estimate(view.snapshot.waiting() + 1);
+        let wait = view.estimate(view.waiting() + 1);
         let wait = wait
             .map_or_else(|| "unknown".to_owned(), |range| format!("{} to {} s", range.low_seconds, range.high_seconds));
-        let (waiting, ready, admitted) = (view.snapshot.waiting(), view.snapshot.ready, view.snapshot.admitted);
+        let (waiting, ready, admitted) = (view.waiting(), view.snapshot.ready, view.snapshot.admitted);
         let line = format!(
             "  {waiting:>3} waiting   {ready:>3} inside   {admitted:>5} admitted so far   a newcomer waits {wait}"
         );

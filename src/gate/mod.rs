@@ -146,10 +146,8 @@ impl Gate {
         position: u64,
     ) -> Decision {
         let view = room.view();
-        match view.settings.mode {
-            Mode::Off => return Decision::Forward(Reason::Off),
-            Mode::Observe => return Decision::Forward(Reason::Observe),
-            _ => {}
+        if let Some(reason) = forwards_all(&view) {
+            return Decision::Forward(reason);
         }
         let place = Place::Waiting { claims, position };
         let mut status = self.status(room, &place);
@@ -163,17 +161,15 @@ impl Gate {
     /// Somebody without a place.
     async fn newcomer(&self, room: &LiveRoom, facts: &Facts<'_>, ticket: Option<Ticket>) -> Decision {
         let (view, now) = (room.view(), room.now());
-        let busy = !view.connected || view.snapshot.is_busy(&view.settings, now);
-        match view.settings.mode {
-            Mode::Off => return Decision::Forward(Reason::Off),
-            Mode::Observe => {
-                if busy {
-                    room.metrics().would_have_waited.inc();
-                }
-                return Decision::Forward(Reason::Observe);
+        let busy = view.is_busy(now);
+        if let Some(reason) = forwards_all(&view) {
+            if busy && reason == Reason::Observe {
+                room.metrics().would_have_waited.inc();
             }
-            Mode::Closed => return self.turned_away(room, &view, State::Closed),
-            Mode::Auto | Mode::Pause => {}
+            return Decision::Forward(reason);
+        }
+        if view.settings.mode == Mode::Closed {
+            return self.turned_away(room, &view, State::Closed);
         }
         // A cross-site form has left its cookie at home: another one would overwrite it.
         let nameless = facts.kind == Kind::Other || (facts.is_cross_site && facts.has_body);
@@ -207,7 +203,7 @@ impl Gate {
         let ticket = ticket.unwrap_or_else(|| room.clock().mint());
         let claims = new_claims(room, &crate::random::name(), ticket, &view.settings);
         let token = self.sign(&claims);
-        let position = view.snapshot.position(ticket);
+        let position = view.position(ticket);
         let mut status = self.status(room, &Place::Waiting { claims, position });
         (status.token, status.is_new) = (Some(token), true);
         Decision::Wait(Box::new(status), wait_reason(view, Reason::Newcomer))
@@ -217,6 +213,16 @@ impl Gate {
         let mut status = self.status(room, &Place::Gone);
         status.state = state;
         Decision::Wait(Box::new(status), wait_reason(view, Reason::NoPlace))
+    }
+}
+
+/// Why everybody is forwarded, where that is so. What an operator closed or paused stays so without the store, too.
+fn forwards_all(view: &View) -> Option<Reason> {
+    match view.settings.mode {
+        Mode::Off => Some(Reason::Off),
+        Mode::Observe => Some(Reason::Observe),
+        Mode::Auto if view.is_open() => Some(Reason::StoreOpen),
+        Mode::Auto | Mode::Pause | Mode::Closed => None,
     }
 }
 

@@ -56,7 +56,7 @@ pub async fn find(room: &LiveRoom, claims: Claims, contact: Contact) -> Place {
 async fn inside(room: &LiveRoom, claims: Claims, stay: Stay, contact: Contact) -> Place {
     let (view, now) = (room.view(), room.now());
     if stay.until > now && !contact.expired {
-        return Place::Ready { claims: extended(room, &view.settings, claims, stay, contact, now), just_now: false };
+        return Place::Ready { claims: extended(room, &view, claims, stay, contact, now), just_now: false };
     }
     // Too old to be believed alone, or run out as far as this token knows: another one may have been extended.
     match room.claim(contact.visitor, claims.ticket()).await {
@@ -73,9 +73,14 @@ async fn inside(room: &LiveRoom, claims: Claims, stay: Stay, contact: Contact) -
     }
 }
 
-/// Renews a stay when half of it is over, and the token around it when half of its time is.
-fn extended(room: &LiveRoom, settings: &Settings, claims: Claims, stay: Stay, contact: Contact, now: Time) -> Claims {
-    let mut claims = claims;
+/// Renews a stay when half of it is over, and the token around it when half of its time is. Where the store may have
+/// forgotten the stay, it is told of it, once per token.
+fn extended(room: &LiveRoom, view: &View, claims: Claims, stay: Stay, contact: Contact, now: Time) -> Claims {
+    let (mut claims, settings) = (claims, &view.settings);
+    if claims.issued() < view.heard_since() {
+        room.renew(Renewal { visitor: contact.visitor, ticket: claims.ticket(), stay });
+        claims = claims.renewed(now, settings.jwt_expiry_seconds);
+    }
     let half = settings.ready_ttl_seconds * 500;
     if contact.extends && settings.renew_ready && stay.until.ms_since(now) < half {
         let until = now.plus_seconds(settings.ready_ttl_seconds);
@@ -99,7 +104,7 @@ async fn in_line(room: &LiveRoom, claims: Claims, contact: Contact) -> Place {
         return Place::Gone;
     }
     let ticket = claims.ticket();
-    if ticket <= view.snapshot.watermark {
+    if ticket <= view.watermark() {
         match called(room, &view, &claims, contact).await {
             Called::Found(place) => return place,
             Called::Absent => {}
@@ -108,9 +113,9 @@ async fn in_line(room: &LiveRoom, claims: Claims, contact: Contact) -> Place {
     let place = heard(room, &view, claims, contact, now).await;
     // Registering took a sync: the turn may have come with it.
     match place {
-        Place::Waiting { claims, position } if ticket > view.snapshot.watermark => {
+        Place::Waiting { claims, position } if ticket > view.watermark() => {
             let newer = room.view();
-            if ticket > newer.snapshot.watermark {
+            if ticket > newer.watermark() {
                 return Place::Waiting { claims, position };
             }
             match called(room, &newer, &claims, contact).await {
@@ -125,7 +130,7 @@ async fn in_line(room: &LiveRoom, claims: Claims, contact: Contact) -> Place {
 /// What the store said to a ticket that may have been called.
 enum Called {
     Found(Place),
-    /// Neither in line nor over: away for too long, has to be registered again.
+    /// Neither in line nor over, as far as is known: away for too long, has to be registered again.
     Absent,
 }
 
@@ -140,11 +145,8 @@ async fn called(room: &LiveRoom, view: &View, claims: &Claims, contact: Contact)
             Called::Found(Place::Waiting { claims: renewed().with_heartbeat(now), position })
         }
         Ok(Standing::Spent) => Called::Found(Place::Gone),
-        Ok(Standing::Unknown) => Called::Absent,
-        Err(Unavailable) => {
-            let position = view.snapshot.position(claims.ticket());
-            Called::Found(Place::Waiting { claims: claims.clone(), position })
-        }
+        // Where the store is away nobody knows whether the ticket is spent; it is kept alive until the store says.
+        Ok(Standing::Unknown) | Err(Unavailable) => Called::Absent,
     }
 }
 
@@ -153,15 +155,15 @@ async fn heard(room: &LiveRoom, view: &View, claims: Claims, contact: Contact, n
     let settings = &view.settings;
     let ticket = claims.ticket();
     let waiting = |claims: Claims, view: &View| {
-        let position = view.snapshot.position(ticket);
+        let position = view.position(ticket);
         Place::Waiting { claims, position }
     };
     let last = claims.heartbeat();
     let silence = now.ms_since(last.unwrap_or(ticket.minted()));
     let late = silence > settings.presence_seconds * 1000;
     let heartbeat = Heartbeat { visitor: contact.visitor, ticket, late, first: None };
-    if last.is_some() {
-        if silence < settings.presence_seconds * 250 {
+    if let Some(last) = last {
+        if silence < settings.presence_seconds * 250 && last >= view.heard_since() {
             return waiting(fresh(claims, settings, now), view);
         }
         room.heartbeat(heartbeat);

@@ -54,21 +54,23 @@ impl Status {
         let settings = &view.settings;
         let (state, position, expires_at) = match place {
             Place::Ready { claims, .. } => (State::Ready, None, claims.ready_until()),
+            // Nobody has to wait any more: the page goes in.
+            Place::Waiting { .. } if view.is_open() => (State::Ready, None, None),
             Place::Waiting { position, .. } => (state_of(settings.mode), Some(*position), None),
             Place::Gone | Place::Limited { .. } => (State::Unknown, None, None),
         };
-        let asked_from = position.unwrap_or_else(|| view.snapshot.waiting() + 1);
+        let asked_from = position.unwrap_or_else(|| view.waiting() + 1);
         let estimate = if state == State::Ready { None } else { view.estimate(asked_from) };
         let pace = Pace { jitter: crate::random::fraction(), load };
         Self {
             state,
             position,
-            waiting: view.snapshot.waiting(),
+            waiting: view.waiting(),
             estimate: estimate.filter(|_| state == State::Waiting),
             poll_after_ms: next_poll(estimate, settings, pace),
             expires_at,
             message: Some(settings.message.clone()).filter(|message| !message.is_empty()),
-            connected: view.connected,
+            connected: view.is_connected(),
             token: None,
             is_new: false,
         }

@@ -34,6 +34,23 @@ impl Window {
         Self { last: now, used: self.at(settings, now).used + 1, late }
     }
 
+    /// This window, where another account of it may be the better one: of a store that forgot, the larger counts.
+    #[must_use]
+    pub fn at_least(self, other: Self, settings: &Settings, now: Time) -> Self {
+        if start(settings, now) > other.last {
+            return self;
+        }
+        let used = self.at(settings, now).used.max(other.used);
+        Self { last: self.last.max(other.last), used, ..self }
+    }
+
+    /// This window with turns that were given elsewhere.
+    #[must_use]
+    pub fn plus(self, other: Self, settings: &Settings, now: Time) -> Self {
+        let both = self.at(settings, now).used.saturating_add(other.used);
+        self.at_least(Self { used: both, ..other }, settings, now)
+    }
+
     /// The moment at which the next window begins.
     pub fn next_start(settings: &Settings, now: Time) -> Time {
         start(settings, now).plus_seconds(settings.admission_frequency)
@@ -73,6 +90,17 @@ mod tests {
         let window = used(9, 14_000).after_turn(&settings, Time(14_999), true);
         assert_eq!(window, Window { last: Time(14_999), used: 10, late: true });
         assert_eq!(window.after_turn(&settings, Time(15_000), false), used(1, 15_000));
+    }
+
+    #[test]
+    fn what_others_gave_counts_in_its_own_window_only() {
+        let settings = settings(10, 5);
+        assert_eq!(used(3, 12_345).plus(used(4, 13_000), &settings, Time(14_000)), used(7, 13_000));
+        assert_eq!(used(3, 14_000).plus(used(4, 11_000), &settings, Time(14_500)), used(7, 14_000));
+        assert_eq!(used(3, 9_000).plus(used(4, 11_000), &settings, Time(14_000)), used(4, 11_000));
+        assert_eq!(used(3, 12_345).plus(used(4, 9_999), &settings, Time(14_000)), used(3, 12_345));
+        assert_eq!(used(3, 12_345).at_least(used(4, 12_000), &settings, Time(14_000)), used(4, 12_345));
+        assert_eq!(used(0, 0).at_least(used(4, 9_000), &settings, Time(14_000)), used(0, 0));
     }
 
     #[test]

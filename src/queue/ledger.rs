@@ -6,7 +6,7 @@ use super::{Revocation, Ticket, Time, Visitor};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-type Key = (Visitor, Ticket);
+pub type Key = (Visitor, Ticket);
 
 /// Tickets with the time at which each was marked; forgets the oldest first.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,11 @@ pub struct Marks {
 impl Marks {
     pub fn contains(&self, visitor: Visitor, ticket: Ticket) -> bool {
         self.marked.contains_key(&(visitor, ticket))
+    }
+
+    /// Every marked ticket, in no order.
+    pub fn all(&self) -> impl Iterator<Item = Key> {
+        self.marked.keys().copied()
     }
 
     /// Marks a ticket; a second mark changes nothing.

@@ -35,6 +35,11 @@ impl Line {
         self.people.get(&visitor).copied()
     }
 
+    /// Everybody, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (Visitor, Waiting)> {
+        self.people.iter().map(|(visitor, waiting)| (*visitor, *waiting))
+    }
+
     /// The place of a ticket, 1 at the head.
     pub fn position(&self, ticket: Ticket) -> u64 {
         self.prompt.below(ticket) + self.late.below(ticket) + 1

@@ -1,6 +1,6 @@
 //! What goes into a room and what comes out: the arguments and results of its verbs, as plain values.
 
-use super::{AddressKey, Change, Snapshot, Ticket, Time, Visitor};
+use super::{AddressKey, Change, Snapshot, Ticket, Time, Visitor, Window};
 
 /// Somebody who asks for a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct Newcomer {
     pub ticket: Ticket,
     pub address: AddressKey,
     pub entry: Entry,
+    /// As [`Report::until`].
+    pub until: Option<Time>,
 }
 
 /// What a newcomer wants.
@@ -107,6 +109,20 @@ pub struct Known {
     pub revoked: u64,
     /// The version of the settings held.
     pub settings: u64,
+    /// The turns given in the window of the last one.
+    pub window: Window,
+    /// Whether somebody waited, or the places inside were counted: then the line has to be back before anybody is let
+    /// in by a store that forgot it.
+    pub busy: bool,
+}
+
+/// What an instance did while it could not reach the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Alone {
+    /// For longer than a quarter of presence: a store that nobody else reached either takes everybody for absent.
+    pub long: bool,
+    /// The turns it gave by itself, in the window of the last one.
+    pub window: Window,
 }
 
 /// What an instance hands up with a sync.
@@ -119,6 +135,12 @@ pub struct Report {
     pub renewals: Vec<Renewal>,
     /// Turns finished while the store was away.
     pub finished: Vec<(Visitor, Ticket)>,
+    /// After a time without the store.
+    pub alone: Option<Alone>,
+    /// The settings as they were, with their version, for a store that forgot them.
+    pub settings: Option<(u64, Change)>,
+    /// When the caller will have given up: run later, the call admits nobody, for it may have been done otherwise by then.
+    pub until: Option<Time>,
 }
 
 impl Report {
@@ -138,6 +160,8 @@ pub struct Synced {
     pub limited: Vec<(Visitor, Ticket)>,
     /// There was more to do than one call may: sync again at once.
     pub more: bool,
+    /// Not the store's word, but that of the instance's own machine, which stands in for it.
+    pub alone: bool,
 }
 
 impl Synced {

@@ -15,6 +15,8 @@
 //! atomically, mirror it in the script of the same verb and add the promise to `tests/it/contract.rs`.
 
 mod admission;
+mod entries;
+mod epoch;
 mod eta;
 mod ledger;
 mod line;
@@ -28,11 +30,12 @@ mod snapshot;
 mod turns;
 
 pub use admission::Window;
+pub use epoch::{HOLD_SECONDS, SETTLE_MS};
 pub use eta::{Estimate, Pace, Rate, next_poll};
 pub use messages::{
-    Arrival, Entry, Finished, Heartbeat, Known, Newcomer, Renewal, Report, Revocation, Standing, Stay, Synced,
+    Alone, Arrival, Entry, Finished, Heartbeat, Known, Newcomer, Renewal, Report, Revocation, Standing, Stay, Synced,
 };
-pub use room::{HOLD_SECONDS, INSTANCE_SECONDS, Room, STEPS};
+pub use room::{INSTANCE_SECONDS, Room, STEPS};
 pub use settings::{Change, FIELDS, Field, FieldError, Kind, Mode, Settings, Value};
 pub use snapshot::{Ranks, Snapshot, sample_ranks};
 

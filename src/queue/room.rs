@@ -3,21 +3,22 @@
 //! Every verb takes `now` and does a bounded amount of work. `store/redis/*.lua` is the same machine; each script names
 //! the function here that it mirrors.
 
+use super::entries::Entries;
+use super::epoch::{Epoch, HOLD_SECONDS, SETTLE_MS};
 use super::line::{Line, Waiting};
 use super::turns::Turns;
 use super::{
-    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Known, Mode, Newcomer, Report, Settings, Snapshot,
-    Standing, Stay, Synced, Ticket, Time, Visitor, Window,
+    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Mode, Newcomer, Report, Settings, Snapshot, Standing,
+    Stay, Synced, Ticket, Time, Visitor, Window,
 };
 use std::collections::HashMap;
+
+mod lives;
 
 /// Absent people, ended turns and old memories dealt with in one call at most: keeps every call short.
 pub const STEPS: usize = 2000;
 /// An instance that didn't sync for so long isn't counted any more.
 pub const INSTANCE_SECONDS: u64 = 10;
-/// How long admission waits after the store lost its memory: the longest time between two polls of one visitor
-/// (20 s and a fifth, `eta::next_poll`).
-pub const HOLD_SECONDS: u64 = 24;
 
 /// One waiting room.
 #[derive(Clone, Debug, Default)]
@@ -34,40 +35,18 @@ pub struct Room {
     window: Window,
     watermark: Ticket,
     admitted: u64,
-    epoch: u64,
-    seq: u64,
-    hold_until: Time,
-    /// The epoch for which admission was held already.
-    held: u64,
+    epoch: Epoch,
     last: Time,
-    /// First registrations per address: since when, how many.
-    entries: HashMap<AddressKey, (Time, u64)>,
+    /// When the caller of the running verb gives up.
+    until: Option<Time>,
+    entries: Entries,
     instances: HashMap<u64, Time>,
 }
 
 impl Room {
     /// An empty room. `epoch` names this state of the store: any number but 0 that no earlier state had.
     pub fn new(epoch: u64, defaults: &Settings) -> Self {
-        Self { defaults: defaults.clone(), settings: defaults.clone(), epoch, ..Self::default() }
-    }
-
-    /// The turns held at `now`.
-    #[cfg(test)]
-    pub fn held(&self, now: Time) -> Vec<(Visitor, super::turns::Turn)> {
-        self.turns.all().filter(|(_, turn)| turn.until > now).collect()
-    }
-
-    /// A room of a process that ended: an empty line, but nobody is admitted before the visitors had time to bring theirs
-    /// back, and what was given a turn before can't be given another without a look.
-    pub fn restored(defaults: &Settings, version: u64, changed: Change, watermark: Ticket, now: Time) -> Self {
-        let settings = Settings::with(defaults, &changed);
-        let hold_until = if watermark == Ticket::default() { now } else { now.plus_seconds(HOLD_SECONDS) };
-        Self { version, changed, settings, watermark, hold_until, ..Self::new(now.0.max(1), defaults) }
-    }
-
-    /// The highest ticket that was ever given a turn.
-    pub fn watermark(&self) -> Ticket {
-        self.watermark
+        Self { defaults: defaults.clone(), settings: defaults.clone(), epoch: Epoch::new(epoch), ..Self::default() }
     }
 
     /// What holds for settings that nobody changed.
@@ -95,7 +74,8 @@ impl Room {
     pub fn arrive(&mut self, newcomer: Newcomer, now: Time) -> Arrival {
         let now = self.begin(now);
         self.settle_presence(now);
-        let Newcomer { visitor, ticket, address, entry } = newcomer;
+        let Newcomer { visitor, ticket, address, entry, until } = newcomer;
+        self.until = until;
         if let Some(known) = self.already(newcomer) {
             return known;
         }
@@ -172,7 +152,8 @@ impl Room {
     pub fn sync(&mut self, report: &Report, now: Time) -> Synced {
         let now = self.begin(now);
         self.settle_presence(now);
-        self.meet(report.instance, report.known, now);
+        self.until = report.until;
+        self.meet(report, now);
         for (visitor, ticket) in &report.finished {
             self.hand_in_finish(*visitor, *ticket, now);
         }
@@ -197,12 +178,14 @@ impl Room {
             revocations,
             settings: (report.known.settings != self.version).then(|| (self.version, self.changed.clone())),
             limited,
+            alone: false,
         }
     }
 
     /// The store's time never goes back, and turns that ended are over before anything else is looked at.
     fn begin(&mut self, now: Time) -> Time {
         self.last = self.last.max(now);
+        self.until = None;
         self.turns.expire(self.last, STEPS);
         self.last
     }
@@ -217,20 +200,31 @@ impl Room {
         }
     }
 
-    /// Notes an instance; admission is held once where that instance knew more than this store does.
-    fn meet(&mut self, instance: u64, known: Known, now: Time) {
-        self.instances.insert(instance, now);
+    /// Notes an instance, and takes over what it knows better.
+    fn meet(&mut self, report: &Report, now: Time) {
+        let known = report.known;
         self.instances.retain(|_, last| *last >= now.minus_seconds(INSTANCE_SECONDS));
-        self.seq += 1;
-        if known.epoch == self.epoch && known.seq >= self.seq {
-            self.epoch = (self.epoch + 1).max(now.0);
-            self.seq = known.seq + 1;
-        }
-        if known.epoch != 0 && known.epoch != self.epoch && self.held != self.epoch {
-            self.held = self.epoch;
-            self.hold_until = now.plus_seconds(HOLD_SECONDS);
+        let others = self.instances.keys().any(|other| *other != report.instance);
+        self.instances.insert(report.instance, now);
+        if self.epoch.meet(known, now) {
+            self.window = self.window.at_least(known.window, &self.settings, now);
         }
         self.watermark = self.watermark.max(known.watermark);
+        if let Some((version, changed)) = &report.settings
+            && self.version < *version
+        {
+            let mut restored = changed.clone();
+            restored.merge(&self.changed);
+            self.put_settings(&restored);
+            self.version = version + 1;
+        }
+        if let Some(alone) = report.alone {
+            self.window = self.window.plus(alone.window, &self.settings, now);
+            self.epoch.hold(now.plus_ms(SETTLE_MS));
+            if alone.long && !others && !self.line.is_empty() {
+                self.epoch.hold(now.plus_seconds(HOLD_SECONDS));
+            }
+        }
     }
 
     fn hand_in_finish(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
@@ -259,22 +253,13 @@ impl Room {
 
     /// Counts a first registration; `Some(seconds)` where the address has to wait so long.
     fn count_entry(&mut self, address: AddressKey, now: Time) -> Option<u64> {
-        let interval = self.settings.ip_enqueue_limit_interval.saturating_mul(1000).max(1);
-        let start = Time(now.0 - now.0 % interval);
-        let (since, count) = self.entries.entry(address).or_insert((start, 0));
-        if *since != start {
-            (*since, *count) = (start, 0);
-        }
-        if *count >= self.settings.ip_enqueue_limit {
-            return Some(start.plus_ms(interval).ms_since(now).div_ceil(1000).max(1));
-        }
-        *count += 1;
-        None
+        self.entries.count(address, &self.settings, now)
     }
 
     /// How many may be given a turn now.
     fn free(&self, now: Time) -> u64 {
-        if !self.settings.mode.admits() || now < self.hold_until {
+        let is_late = self.until.is_some_and(|until| now > until);
+        if !self.settings.mode.admits() || now < self.epoch.hold_until || is_late {
             return 0;
         }
         let left = self.window.left(&self.settings, now);
@@ -312,25 +297,22 @@ impl Room {
     fn sweep(&mut self, now: Time) {
         self.line.sweep(now.minus_seconds(self.presence), STEPS);
         self.turns.trim(now.minus_seconds(self.settings.memory_seconds()), STEPS);
-        if self.entries.len() > STEPS {
-            let old = now.minus_seconds(self.settings.ip_enqueue_limit_interval);
-            self.entries.retain(|_, (since, _)| *since >= old);
-        }
+        self.entries.trim(now.minus_seconds(self.settings.ip_enqueue_limit_interval));
     }
 
     fn snapshot(&self, now: Time) -> Snapshot {
         let (line, late) = self.line.ranks();
         Snapshot {
             taken: now,
-            epoch: self.epoch,
-            seq: self.seq,
+            epoch: self.epoch.name,
+            seq: self.epoch.seq,
             line,
             late,
             ready: self.turns.len() as u64,
             watermark: self.watermark,
             admitted: self.admitted,
             window: self.window.at(&self.settings, now),
-            hold_until: self.hold_until,
+            hold_until: self.epoch.hold_until,
             instances: self.instances.len() as u64,
         }
     }

@@ -35,7 +35,13 @@ fn ticket(n: usize) -> Ticket {
 }
 
 fn enqueue(n: usize) -> Newcomer {
-    Newcomer { visitor: visitor(n), ticket: ticket(n), address: AddressKey(n as u64), entry: Entry::Enqueue }
+    Newcomer {
+        visitor: visitor(n),
+        ticket: ticket(n),
+        address: AddressKey(n as u64),
+        entry: Entry::Enqueue,
+        until: None,
+    }
 }
 
 fn beat(n: usize, late: bool) -> Heartbeat {
@@ -252,7 +258,7 @@ proptest! {
         resume(&mut old);
         let copy = old.clone();
         let known = (0..5).map(|_| old.sync(&report(vec![]), START).snapshot).last().unwrap();
-        let known = Known { epoch: known.epoch, seq: known.seq, watermark: known.watermark, ..Known::default() };
+        let known = Known { epoch: known.epoch, seq: known.seq, watermark: known.watermark, busy: true, ..Known::default() };
         let mut room = if older_copy { copy } else { Room::new(2, &settings) };
         let newcomers: Vec<_> = newcomers.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let begin = START.plus_seconds(10);

@@ -291,6 +291,20 @@ impl Settings {
         settings
     }
 
+    /// One of `instances`' part of the rate and of the places inside, where they can't count together. Where there is less
+    /// than one turn for each, the window gets longer instead; of the places each has at least one.
+    #[must_use]
+    pub fn share(&self, instances: u64) -> Self {
+        let instances = instances.max(1);
+        let longer = if self.admission_limit < instances { instances.div_ceil(self.admission_limit.max(1)) } else { 1 };
+        Self {
+            admission_limit: (self.admission_limit / instances).max(1),
+            admission_frequency: self.admission_frequency.saturating_mul(longer),
+            max_active: if self.max_active == 0 { 0 } else { (self.max_active / instances).max(1) },
+            ..self.clone()
+        }
+    }
+
     /// How long a ticket is good without contact. Where it disagrees with presence, the larger counts.
     pub fn retention(&self) -> u64 {
         self.retention_seconds.max(self.presence_seconds)
@@ -334,6 +348,20 @@ mod tests {
             stored.set_stored(name, &value.to_string());
             assert_eq!(change, stored, "{name}");
         }
+    }
+
+    #[test]
+    fn the_shares_of_all_instances_are_never_more_than_the_whole() {
+        for (limit, frequency, instances) in [(10, 5, 3), (1, 5, 3), (2, 5, 3), (3, 1, 3), (1000, 5, 1), (7, 2, 64)] {
+            let whole = Settings { admission_limit: limit, admission_frequency: frequency, ..Settings::default() };
+            let share = whole.share(instances);
+            let all = share.admission_limit * instances * frequency;
+            assert!(all <= limit * share.admission_frequency, "{limit} {frequency} {instances}: {share:?}");
+            assert!(share.admission_limit > 0);
+        }
+        let capped = Settings { max_active: 2, ..Settings::default() };
+        assert_eq!((capped.share(3).max_active, capped.share(0).max_active), (1, 2));
+        assert_eq!(Settings::default().share(5).max_active, 0);
     }
 
     #[test]

@@ -30,7 +30,6 @@ impl Turns {
         self.held.len()
     }
 
-    #[cfg(test)]
     pub fn all(&self) -> impl Iterator<Item = (Visitor, Turn)> {
         self.held.iter().map(|(visitor, turn)| (*visitor, *turn))
     }

@@ -7,15 +7,17 @@
 mod counted;
 mod pending;
 mod room;
+mod stays;
 mod store_clock;
 mod sync;
+mod view;
 
 pub use counted::CountedStore;
-pub use room::{FinishOutcome, LiveRoom, Registration, Unavailable, View};
+pub use room::{FinishOutcome, LiveRoom, Registration, Unavailable};
 pub use store_clock::StoreClock;
-pub use sync::{SYNC_EVERY, run};
+pub use sync::{SYNC_EVERY, SyncState, run};
+pub use view::{Contact, View};
 
-use crate::clock::Clock;
 use crate::queue::Settings;
 use crate::store::Store;
 use crate::telemetry::metrics::RoomMetrics;
@@ -38,12 +40,14 @@ pub struct Rooms {
     store: Arc<dyn Store>,
     clock: Arc<StoreClock>,
     by_name: ArcSwap<HashMap<String, Arc<LiveRoom>>>,
+    opens: bool,
 }
 
 impl Rooms {
-    /// `instance` is a random name of this process.
-    pub fn new(instance: u64, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { instance, store, clock: Arc::new(StoreClock::new(clock)), by_name: ArcSwap::default() }
+    /// `instance` is a random name of this process; `clock` the store's time, as it learns it; `opens`: whether everybody
+    /// gets in while the store is away.
+    pub fn new(instance: u64, store: Arc<dyn Store>, clock: Arc<StoreClock>, opens: bool) -> Self {
+        Self { instance, store, clock, by_name: ArcSwap::default(), opens }
     }
 
     /// Takes over what the configuration says: rooms that stay keep everything they know.
@@ -61,6 +65,11 @@ impl Rooms {
 
     pub fn find(&self, name: &str) -> Option<Arc<LiveRoom>> {
         self.by_name.load().get(name).cloned()
+    }
+
+    /// Whether everybody gets in while the store is away.
+    pub(crate) fn opens(&self) -> bool {
+        self.opens
     }
 
     pub fn all(&self) -> Vec<Arc<LiveRoom>> {

@@ -2,10 +2,11 @@
 
 use super::RoomSpec;
 use super::pending::Pending;
+use super::stays::Stays;
 use super::store_clock::StoreClock;
+use super::view::{Contact, View};
 use crate::queue::{
-    Arrival, Change, Entry, Estimate, Finished, Heartbeat, Newcomer, Renewal, Settings, Snapshot, Standing, Stay,
-    Ticket, Time, Visitor,
+    Arrival, Change, Entry, Finished, Heartbeat, Newcomer, Renewal, Settings, Standing, Stay, Ticket, Time, Visitor,
 };
 use crate::store::{RoomRef, Store, StoreError};
 use crate::telemetry::metrics::RoomMetrics;
@@ -18,26 +19,6 @@ use tokio::sync::watch;
 
 /// A first registration waits for the sync that carries it, but not longer than this.
 const REGISTRATION_WAITS: Duration = Duration::from_millis(450);
-
-/// What this instance knows of a room: swapped whole after each sync.
-#[derive(Clone, Debug, Default)]
-pub struct View {
-    pub snapshot: Snapshot,
-    /// In force: the configured ones, changed by what the store holds.
-    pub settings: Settings,
-    /// People admitted per second, where that was measured.
-    pub rate: Option<f64>,
-    /// Whether the store answered the last sync.
-    pub connected: bool,
-}
-
-impl View {
-    /// The wait of somebody at this position; `None` where nobody is admitted now or it can't be told.
-    pub fn estimate(&self, position: u64) -> Option<Estimate> {
-        let moving = self.settings.mode.admits() && self.connected;
-        moving.then(|| Estimate::of(position.saturating_sub(1), self.rate, &self.settings)).flatten()
-    }
-}
 
 /// The store gave no answer; nothing is lost, the call may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,9 +51,12 @@ pub struct LiveRoom {
     clock: Arc<StoreClock>,
     defaults: ArcSwap<Settings>,
     view: ArcSwap<View>,
+    /// All settings ever changed, as last heard of, with their version.
+    changed: Mutex<(u64, Change)>,
     pending: Mutex<Pending>,
     /// Finished turns and their numbers; read on every admitted request.
     revoked: RwLock<HashMap<(Visitor, Ticket), u64>>,
+    stays: Mutex<Stays>,
     /// Registrations refused of late, with when: answered by the poll that waits for them.
     limited: Mutex<HashMap<(Visitor, Ticket), Time>>,
     metrics: RoomMetrics,
@@ -92,8 +76,10 @@ impl LiveRoom {
             clock,
             defaults: ArcSwap::from_pointee(spec.defaults.clone()),
             view: ArcSwap::from_pointee(view),
+            changed: Mutex::default(),
             pending: Mutex::default(),
             revoked: RwLock::default(),
+            stays: Mutex::default(),
             limited: Mutex::default(),
             metrics: spec.metrics.clone(),
             begun: AtomicU64::new(0),
@@ -156,13 +142,20 @@ impl LiveRoom {
     /// Gathers the extension of a stay; it goes up with the next sync.
     pub fn renew(&self, renewal: Renewal) {
         self.metrics.renewals.inc();
+        self.stays().note(renewal.visitor, renewal.ticket, renewal.stay);
         self.pending().renewal(renewal);
     }
 
     /// Asks the store for a place, or to let in on the spot.
     pub async fn arrive(&self, newcomer: Newcomer) -> Result<Arrival, Unavailable> {
         let defaults = self.defaults.load();
-        self.told(self.store.arrive(self.reference(&defaults), newcomer).await)
+        let mut arrival = self.told(self.store.arrive(self.reference(&defaults), newcomer).await)?;
+        match &mut arrival {
+            Arrival::Admitted(stay) => self.stays().note(newcomer.visitor, newcomer.ticket, *stay),
+            Arrival::Entered { position } => *position = self.at_least(*position, newcomer.ticket),
+            _ => {}
+        }
+        Ok(arrival)
     }
 
     /// Comes in with a ticket where nobody waits.
@@ -172,13 +165,25 @@ impl LiveRoom {
         ticket: Ticket,
         address: crate::queue::AddressKey,
     ) -> Result<Arrival, Unavailable> {
-        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn }).await
+        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn, until: None }).await
     }
 
     /// Asks the store where a visitor stands; takes the turn if it came.
     pub async fn claim(&self, visitor: Visitor, ticket: Ticket) -> Result<Standing, Unavailable> {
         let defaults = self.defaults.load();
-        self.told(self.store.claim(self.reference(&defaults), visitor, ticket).await)
+        let mut standing = self.told(self.store.claim(self.reference(&defaults), visitor, ticket).await)?;
+        match &mut standing {
+            Standing::Ready(stay) => self.stays().note(visitor, ticket, *stay),
+            Standing::Waiting { position } => *position = self.at_least(*position, ticket),
+            Standing::Spent | Standing::Unknown => {}
+        }
+        Ok(standing)
+    }
+
+    /// While the store is away only a part of the line is counted.
+    fn at_least(&self, position: u64, ticket: Ticket) -> u64 {
+        let view = self.view();
+        if matches!(view.contact, Contact::Alone { .. }) { position.max(view.position(ticket)) } else { position }
     }
 
     /// Ends a stay: on this instance at once, on the others by their next sync. While the store is away it holds here,
@@ -218,8 +223,9 @@ impl LiveRoom {
     /// Changes what is named: at once here, on the others by their next sync.
     pub async fn change_settings(&self, change: &Change) -> Result<Settings, Unavailable> {
         let defaults = self.defaults.load();
-        let (_, changed) = self.told(self.store.put_settings(self.reference(&defaults), change).await)?;
+        let (version, changed) = self.told(self.store.put_settings(self.reference(&defaults), change).await)?;
         let settings = Settings::with(&defaults, &changed);
+        *self.changed() = (version, changed);
         self.update_view(|view| view.settings = settings.clone());
         Ok(settings)
     }
@@ -236,12 +242,16 @@ impl LiveRoom {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn begin_sync(&self) -> u64 {
-        self.begun.fetch_add(1, Ordering::SeqCst) + 1
+    pub(super) fn changed(&self) -> MutexGuard<'_, (u64, Change)> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn replace_view(&self, view: View) {
-        self.view.store(Arc::new(view));
+    pub(super) fn stays(&self) -> MutexGuard<'_, Stays> {
+        self.stays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn begin_sync(&self) -> u64 {
+        self.begun.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     pub(super) fn update_view(&self, change: impl Fn(&mut View)) {
@@ -263,6 +273,7 @@ impl LiveRoom {
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
         revoked.retain(|_, number| *number >= revoked_before.0 * 1000);
         drop(revoked);
+        self.stays().forget(revoked_before);
         self.lock_limited().retain(|_, when| *when >= limited_before);
     }
 
@@ -280,10 +291,25 @@ impl LiveRoom {
         RoomRef { name: &self.name, defaults }
     }
 
-    /// A failure makes the room "not connected" until the next sync tells otherwise; the store's own layer logs it.
+    /// Every finished turn and every stay that this instance knows of, for a store that lost its memory.
+    pub(super) fn hand_in_all(&self, now: Time) {
+        let (going_on, over) = self.stays().told(now);
+        let revoked: Vec<_> = {
+            let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+            revoked.keys().copied().collect()
+        };
+        let mut pending = self.pending();
+        going_on.into_iter().for_each(|renewal| pending.renewal(renewal));
+        over.into_iter().chain(revoked).for_each(|(visitor, ticket)| pending.finish(visitor, ticket));
+    }
+
+    /// A failure makes the contact "lost" until the next sync tells otherwise; the store's own layer logs it. An
+    /// instance that is on its own knows already.
     fn told<T>(&self, result: Result<T, StoreError>) -> Result<T, Unavailable> {
         result.map_err(|_| {
-            self.update_view(|view| view.connected = false);
+            if matches!(self.view().contact, Contact::Shared) {
+                self.update_view(|view| view.contact = Contact::Lost);
+            }
             Unavailable
         })
     }

@@ -53,19 +53,24 @@ impl StoreClock {
     /// own clock).
     pub fn learn(&self, store: Time, sent: u64, received: u64) {
         let round_trip = received.saturating_sub(sent);
-        if round_trip > GOOD_ROUND_TRIP_US && self.met.load(Ordering::Relaxed) == 1 {
-            return;
-        }
         let own = sent + round_trip / 2;
         // The store tells whole milliseconds: half of one is the best guess at the rest.
         let offset = i64::try_from(store.0 * 1000 + 500).unwrap_or(i64::MAX) - i64::try_from(own).unwrap_or(0);
         let before = self.offset_us.load(Ordering::Relaxed);
+        // A slow reply says little, but it shows when what is known is wrong by more than it took.
+        let says_enough = round_trip <= GOOD_ROUND_TRIP_US || before.abs_diff(offset) > round_trip;
+        if !says_enough && self.met.load(Ordering::Relaxed) == 1 {
+            return;
+        }
         // Within a millisecond nothing was learnt: keep still.
         if self.met.swap(1, Ordering::Relaxed) == 0 || before.abs_diff(offset) > 1000 {
             self.offset_us.store(offset, Ordering::Relaxed);
         }
     }
+}
 
+/// The store's time, for those who stand in for it.
+impl Clock for StoreClock {
     fn micros(&self) -> u64 {
         self.own.micros().saturating_add_signed(self.offset_us.load(Ordering::Relaxed))
     }
@@ -84,6 +89,17 @@ mod tests {
         assert_eq!(clock.now().0.abs_diff(1_600_000), 1);
         own.advance_ms(500);
         assert!(clock.now().0.abs_diff(1_600_500) <= 1);
+    }
+
+    #[test]
+    fn a_slow_reply_corrects_only_what_it_proves_wrong() {
+        let own = Arc::new(ManualClock::at(Time(1_000_000)));
+        let clock = StoreClock::new(Arc::clone(&own) as Arc<dyn Clock>);
+        clock.learn(Time(1_600_000), own.micros(), own.micros() + 2000);
+        clock.learn(Time(1_600_150), own.micros(), own.micros() + 200_000);
+        assert_eq!(clock.now().0.abs_diff(1_600_000), 1, "it may have been answered at its end");
+        clock.learn(Time(1_660_000), own.micros(), own.micros() + 200_000);
+        assert_eq!(clock.now().0, 1_659_900, "the store's clock was set");
     }
 
     #[test]

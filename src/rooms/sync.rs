@@ -1,8 +1,9 @@
 //! The one call that a room makes however many wait: heartbeats, renewals and finishes up, the snapshot down.
 
+use super::Rooms;
 use super::room::LiveRoom;
-use super::{Rooms, View};
-use crate::queue::{Known, Rate, Report, Settings, Synced, Time};
+use super::view::{Contact, View};
+use crate::queue::{Known, Rate, Report, Settings, Snapshot, Synced, Time};
 use crate::store::StoreError;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,8 @@ use tokio::sync::watch;
 pub const SYNC_EVERY: Duration = Duration::from_millis(250);
 /// At most so many calls are made in one tick; the rest goes up with the next.
 const CALLS_PER_TICK: usize = 64;
+/// Where everybody gets in while the store is away: it is away when its syncs failed for so long.
+const OPEN_AFTER_MS: u64 = 1000;
 /// Old revocations are looked through so often.
 const FORGET_EVERY_SECONDS: u64 = 30;
 
@@ -20,12 +23,23 @@ const FORGET_EVERY_SECONDS: u64 = 30;
 #[derive(Debug, Default)]
 pub struct SyncState {
     known: Known,
-    changed: crate::queue::Change,
     rate: Rate,
     forgot: Time,
-    failing: bool,
+    /// Since when the store doesn't answer.
+    failing_since: Option<Time>,
+    /// Whether everybody gets in while it doesn't.
+    opens: bool,
+    /// The settings that a store which forgot them has to be given, with their version.
+    restore: Option<(u64, crate::queue::Change)>,
     /// The epoch, and the turns given in it so far.
     admitted: (u64, u64),
+}
+
+impl SyncState {
+    /// `opens`: whether everybody gets in while the store is away.
+    pub fn new(opens: bool) -> Self {
+        Self { opens, ..Self::default() }
+    }
 }
 
 /// Keeps every room in step until `stop` says so: a task per room, begun and ended as rooms come and go.
@@ -52,7 +66,7 @@ async fn keep_in_step(
     running: Arc<Mutex<HashSet<String>>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut state = SyncState::default();
+    let mut state = SyncState::new(rooms.opens());
     let mut every = tokio::time::interval(SYNC_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while rooms.find(room.name()).is_some_and(|current| Arc::ptr_eq(&current, &room)) {
@@ -77,20 +91,26 @@ impl LiveRoom {
             let batch = self.pending().take();
             let report = Report {
                 instance: self.instance,
-                known: state.known,
+                known: Known { settings: self.changed().0, ..state.known },
                 heartbeats: batch.heartbeats.clone(),
                 renewals: batch.renewals.clone(),
                 finished: batch.finished.clone(),
+                settings: state.restore.clone(),
+                ..Report::default()
             };
             let defaults = self.defaults();
             let sent = self.clock().own_micros();
             match self.store.sync(self.reference(&defaults), &report).await {
                 Ok(synced) => {
-                    self.clock().learn(synced.snapshot.taken, sent, self.clock().own_micros());
                     let more = synced.more;
-                    self.apply(state, synced, &defaults);
+                    if synced.alone {
+                        self.go_alone(state, synced, &defaults);
+                    } else {
+                        self.clock().learn(synced.snapshot.taken, sent, self.clock().own_micros());
+                        self.apply(state, synced, &defaults);
+                    }
                     self.done.send_replace(begun);
-                    if !more && self.pending().is_empty() {
+                    if !more && self.pending().is_empty() && state.restore.is_none() {
                         return;
                     }
                 }
@@ -106,35 +126,63 @@ impl LiveRoom {
     fn apply(&self, state: &mut SyncState, synced: Synced, defaults: &Settings) {
         let Synced { snapshot, revocations, settings, limited, .. } = synced;
         let now = snapshot.taken;
+        self.meet(state, &snapshot, settings);
         for revocation in &revocations {
             self.revoke(revocation.visitor, revocation.ticket, revocation.number);
         }
-        if let Some((version, changed)) = settings {
-            state.known.settings = version;
-            state.changed = changed;
-        }
         self.note_limited(limited, now);
+        let settings = Settings::with(defaults, &self.changed().1);
         state.known = Known {
             epoch: snapshot.epoch,
             seq: snapshot.seq,
             watermark: snapshot.watermark,
             revoked: revocations.last().map_or(state.known.revoked, |last| last.number),
-            settings: state.known.settings,
+            settings: 0, // taken from `changed` each time
+            window: snapshot.window,
+            busy: snapshot.waiting() > 0 || (settings.max_active > 0 && snapshot.ready > 0),
         };
-        let settings = Settings::with(defaults, &state.changed);
         // How fast a line moves shows only while there is one.
         if snapshot.waiting() == 0 {
             state.rate = Rate::default();
         }
         state.rate.observe(now, snapshot.admitted, &settings);
         let rate = state.rate.per_second(&settings);
+        self.forget_old(state, &settings, now);
+        if state.failing_since.take().is_some() {
+            tracing::info!(room = self.name(), "the store answers again");
+        }
+        self.measure(state, &snapshot);
+        self.update_view(|view| {
+            *view = View { snapshot: snapshot.clone(), settings: settings.clone(), rate, contact: Contact::Shared };
+        });
+    }
+
+    /// Another epoch than the one that was known means that the store lost its memory: it is told what is known here.
+    fn meet(&self, state: &mut SyncState, snapshot: &Snapshot, settings: Option<(u64, crate::queue::Change)>) {
+        let forgot = state.known.epoch != 0 && state.known.epoch != snapshot.epoch;
+        if forgot {
+            tracing::warn!(room = self.name(), "the store lost its memory, or went back to an older one");
+            self.hand_in_all(snapshot.taken);
+            state.known.revoked = 0;
+        }
+        state.restore = None;
+        let Some((version, changed)) = settings else { return };
+        let mut known = self.changed();
+        if forgot && version < known.0 {
+            state.restore = Some(known.clone());
+        } else {
+            *known = (version, changed);
+        }
+    }
+
+    fn forget_old(&self, state: &mut SyncState, settings: &Settings, now: Time) {
         if now.ms_since(state.forgot) > FORGET_EVERY_SECONDS * 1000 {
             state.forgot = now;
             self.forget(now.minus_seconds(settings.memory_seconds()), now.minus_seconds(FORGET_EVERY_SECONDS));
         }
-        if std::mem::take(&mut state.failing) {
-            tracing::info!(room = self.name(), "the store answers again");
-        }
+    }
+
+    fn measure(&self, state: &mut SyncState, snapshot: &Snapshot) {
         let metrics = self.metrics();
         metrics.waiting.set(i64::try_from(snapshot.waiting()).unwrap_or(i64::MAX));
         metrics.ready.set(i64::try_from(snapshot.ready).unwrap_or(i64::MAX));
@@ -143,14 +191,37 @@ impl LiveRoom {
             metrics.admitted.inc_by(snapshot.admitted.saturating_sub(state.admitted.1));
         }
         state.admitted = (snapshot.epoch, snapshot.admitted);
-        self.replace_view(View { snapshot, settings, rate, connected: true });
+    }
+
+    /// The store is away, and this instance admits its share.
+    fn go_alone(&self, state: &mut SyncState, synced: Synced, defaults: &Settings) {
+        let now = synced.snapshot.taken;
+        self.note_limited(synced.limited, now);
+        let settings = Settings::with(defaults, &self.changed().1);
+        self.forget_old(state, &settings, now);
+        self.measure(state, &synced.snapshot);
+        let own = Arc::new(synced.snapshot);
+        let since = match self.view().contact {
+            Contact::Alone { since, .. } => since,
+            _ => {
+                tracing::error!(room = self.name(), "the store is away: this instance admits its share by itself");
+                now
+            }
+        };
+        self.update_view(|view| {
+            view.settings = settings.clone();
+            view.contact = Contact::Alone { since, own: Arc::clone(&own) };
+        });
     }
 
     /// One line when it fails first, not four a second.
     fn lost(&self, state: &mut SyncState, error: &StoreError) {
-        if !std::mem::replace(&mut state.failing, true) {
+        let now = self.now();
+        if state.failing_since.is_none() {
             tracing::error!(room = self.name(), %error, "sync failed; polls and admitted visitors go on without it");
         }
-        self.update_view(|view| view.connected = false);
+        let since = *state.failing_since.get_or_insert(now);
+        let opens = state.opens && now.ms_since(since) >= OPEN_AFTER_MS;
+        self.update_view(|view| view.contact = if opens { Contact::Open } else { Contact::Lost });
     }
 }

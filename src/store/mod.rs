@@ -4,6 +4,7 @@
 //! when it is repeated: a call that timed out may have run. It is done when `tests/it/contract.rs` and `model.rs` are
 //! green on it. To add a store: implement [`Store`], add it to [`open`] and to the lists at the top of those two tests.
 
+pub mod fallback;
 pub mod memory;
 pub mod redis;
 mod state;

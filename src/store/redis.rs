@@ -66,9 +66,10 @@ impl RedisStore {
 #[async_trait]
 impl Store for RedisStore {
     async fn arrive(&self, room: RoomRef<'_>, newcomer: Newcomer) -> Result<Arrival, StoreError> {
-        let Newcomer { visitor, ticket, address, entry } = newcomer;
+        let Newcomer { visitor, ticket, address, entry, until } = newcomer;
         let walks_in = u8::from(entry == Entry::WalkIn).to_string().into_bytes();
-        let args = vec![visitor.0.to_vec(), decimal(ticket), address.0.to_be_bytes().to_vec(), walks_in];
+        let until = until.unwrap_or_default().0.to_string().into_bytes();
+        let args = vec![visitor.0.to_vec(), decimal(ticket), address.0.to_be_bytes().to_vec(), walks_in, until];
         codec::arrival(&self.run(&self.scripts.arrive, room, args).await?)
     }
 
@@ -83,7 +84,7 @@ impl Store for RedisStore {
     }
 
     async fn sync(&self, room: RoomRef<'_>, report: &Report) -> Result<Synced, StoreError> {
-        let args = codec::report(report).into();
+        let args = codec::report(report);
         codec::synced(&self.run(&self.scripts.sync, room, args).await?, report.known.settings)
     }
 
@@ -94,8 +95,7 @@ impl Store for RedisStore {
     }
 
     async fn put_settings(&self, room: RoomRef<'_>, change: &Change) -> Result<(u64, Change), StoreError> {
-        let stored = |(name, value): (&str, _)| [name.as_bytes().to_vec(), format!("{value}").into_bytes()];
-        let args = change.iter().flat_map(|(name, value)| stored((name, value))).collect();
+        let args = codec::change(change).collect();
         codec::settings(&self.run(&self.scripts.put_settings, room, args).await?)
     }
 }

@@ -24,6 +24,8 @@ pub struct Metrics {
     sites: SiteVecs,
     pub store: StoreMetrics,
     pub in_flight: InFlight,
+    pub connections: InFlight,
+    pub cut: IntCounter,
     pub store_up: IntGauge,
     pub panics: IntCounter,
     pub tokens_signed: IntCounter,
@@ -53,6 +55,13 @@ impl Metrics {
             sites: SiteVecs::new(&mut make)?,
             store: StoreMetrics::new(&mut make)?,
             in_flight: InFlight(make.gauge("in_flight", "Requests that are being worked on now.")?),
+            connections: InFlight(
+                make.gauge("connections", "Clients' connections that are open now, idle ones included.")?,
+            ),
+            cut: make.counter(
+                "cut_total",
+                "Requests and WebSockets cut at the end of a drain, as told to the next process on the same state_dir.",
+            )?,
             store_up: make.gauge("store_up", "1 while the store answers, 0 while it is away.")?,
             panics: make.counter("panics_total", "Panics caught anywhere in the process; anything but 0 is a bug.")?,
             tokens_signed: make.counter("tokens_signed_total", "Tokens signed, new and renewed ones.")?,

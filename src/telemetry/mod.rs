@@ -87,8 +87,11 @@ fn subscriber(json: bool, level: &str, writer: NonBlocking) -> Result<impl Subsc
 
 /// Whether a line of this kind may be written at any level setting.
 fn is_harmless(line: &Metadata<'_>) -> bool {
-    *line.level() <= loudest(line.target())
+    !line.target().starts_with(HAND_OVER) && *line.level() <= loudest(line.target())
 }
+
+/// pingora calls each second in which a successor waits an error; `app` says itself how a hand-over went.
+const HAND_OVER: &str = "pingora_core::server::transfer_fd";
 
 /// The chattiest level that a crate may use.
 fn loudest(target: &str) -> Level {
@@ -145,6 +148,8 @@ mod tests {
         }
         let lines = logged(false, "info", || log::warn!(target: "pingora_core::server", "listener closed"));
         assert!(lines.contains("listener closed") && lines.contains("pingora_core::server"), "{lines}");
+        let lines = logged(false, "trace", || log::error!(target: "pingora_core::server::transfer_fd", "no socket"));
+        assert_eq!(lines, "");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use super::support::redis::Redis;
 use super::support::redis_groups::{RedisCluster, RedisSentinel};
 use gatekeeper::clock::{Clock, ManualClock};
 use gatekeeper::queue::{
-    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Known, Newcomer, Renewal, Report, Settings, Snapshot,
-    Standing, Stay, Synced, Ticket, Time, Value, Visitor,
+    AddressKey, Alone, Arrival, Change, Entry, Finished, Heartbeat, Known, Newcomer, Renewal, Report, Settings,
+    Snapshot, Standing, Stay, Synced, Ticket, Time, Value, Visitor, Window,
 };
 use gatekeeper::store::memory::MemoryStore;
 use gatekeeper::store::redis::{RedisStore, Target};
@@ -49,6 +49,12 @@ promises! {
     a_changed_setting_holds_at_once_and_is_told_once,
     a_lost_memory_holds_admission_once,
     a_store_that_is_behind_begins_a_new_epoch,
+    a_room_in_which_nobody_waited_is_not_held,
+    a_lost_memory_does_not_give_the_window_twice,
+    settings_that_were_forgotten_are_restored_under_newer_ones,
+    what_an_instance_gave_by_itself_counts_in_the_window,
+    a_line_that_nobody_heard_of_for_long_is_awaited,
+    a_call_that_runs_late_admits_nobody,
     a_stay_that_the_store_forgot_is_taken_from_the_instance,
     a_stay_never_lasts_longer_than_its_maximum,
     a_finish_handed_in_later_ends_the_turn,
@@ -81,7 +87,8 @@ impl Ground {
     }
 
     async fn arrive(&self, name: u32, ticket: u64, entry: Entry) -> Arrival {
-        let newcomer = Newcomer { visitor: visitor(name), ticket: at(ticket), address: AddressKey(u64::MAX), entry };
+        let address = AddressKey(u64::MAX);
+        let newcomer = Newcomer { visitor: visitor(name), ticket: at(ticket), address, entry, until: None };
         self.store.arrive(self.room(), newcomer).await.unwrap()
     }
 
@@ -424,7 +431,7 @@ async fn a_changed_setting_holds_at_once_and_is_told_once(ground: &Ground) {
 }
 
 async fn a_lost_memory_holds_admission_once(ground: &Ground) {
-    let before = Known { epoch: 77, seq: 500, watermark: at(40), ..Known::default() };
+    let before = Known { epoch: 77, seq: 500, watermark: at(40), busy: true, ..Known::default() };
     let snapshot = ground.know(before).await.snapshot;
     assert_eq!((snapshot.hold_until, snapshot.watermark), (START.plus_seconds(24), at(40)));
     assert_eq!(ground.enqueue(1, 50).await, Arrival::Entered { position: 1 });
@@ -440,10 +447,115 @@ async fn a_store_that_is_behind_begins_a_new_epoch(ground: &Ground) {
     let first = ground.sync().await;
     let second = ground.know(Known { epoch: first.epoch, seq: first.seq, ..Known::default() }).await.snapshot;
     assert_eq!((second.epoch, second.seq, second.hold_until), (first.epoch, first.seq + 1, Time(0)));
-    let ahead = Known { epoch: first.epoch, seq: second.seq + 5, ..Known::default() };
+    let ahead = Known { epoch: first.epoch, seq: second.seq + 5, busy: true, ..Known::default() };
     let third = ground.know(ahead).await.snapshot;
     assert_ne!(third.epoch, first.epoch);
     assert_eq!((third.seq, third.hold_until), (second.seq + 6, START.plus_seconds(24)));
+}
+
+async fn a_room_in_which_nobody_waited_is_not_held(ground: &Ground) {
+    let before = Known { epoch: 77, seq: 500, watermark: at(40), ..Known::default() };
+    assert_eq!(ground.know(before).await.snapshot.hold_until, Time(0));
+    assert!(matches!(ground.walk_in(1, 60).await, Arrival::Admitted(_)));
+}
+
+async fn a_lost_memory_does_not_give_the_window_twice(ground: &Ground) {
+    ground.set_number("admission_frequency", 60).await;
+    ground.set_number("admission_limit", 3).await;
+    ground.seconds(1);
+    let window = Window { last: START, used: 2, late: false };
+    let before = Known { epoch: 77, window, ..Known::default() };
+    for _ in 0..2 {
+        assert_eq!(ground.know(before).await.snapshot.window, window, "taken over, not added");
+    }
+    assert!(matches!(ground.walk_in(1, 1).await, Arrival::Admitted(_)));
+    assert_eq!(ground.walk_in(2, 2).await, Arrival::Busy);
+    ground.seconds(59);
+    ground.know(Known { epoch: 78, window: Window { used: 3, ..window }, ..Known::default() }).await;
+    assert!(matches!(ground.walk_in(2, 2).await, Arrival::Admitted(_)), "that window is over");
+}
+
+async fn settings_that_were_forgotten_are_restored_under_newer_ones(ground: &Ground) {
+    ground.set_number("admission_limit", 3).await;
+    let mut old = Change::default();
+    old.set("admission_limit", Value::Int(7)).unwrap();
+    old.set("presence_seconds", Value::Int(60)).unwrap();
+    let mut both = old.clone();
+    both.set("admission_limit", Value::Int(3)).unwrap();
+    let restore = |version| Report { settings: Some((version, old.clone())), ..Report::default() };
+    assert_eq!(ground.report(restore(1)).await.settings.unwrap().0, 1, "not newer than what is there");
+    for _ in 0..2 {
+        assert_eq!(ground.report(restore(5)).await.settings, Some((6, both.clone())));
+    }
+    ground.enqueue(1, 1).await;
+    ground.pause().await;
+    ground.enqueue(2, 2).await;
+    ground.seconds(61);
+    assert_eq!(ground.sync().await.waiting(), 0, "the presence of 60 s holds");
+}
+
+async fn what_an_instance_gave_by_itself_counts_in_the_window(ground: &Ground) {
+    ground.set_number("admission_frequency", 10).await;
+    ground.set_number("admission_limit", 5).await;
+    ground.seconds(1);
+    ground.walk_in(1, 1).await;
+    ground.seconds(1);
+    let given = |ms, used| Window { last: START.plus_ms(ms), used, late: false };
+    let alone = |window| Report { alone: Some(Alone { long: false, window }), ..Report::default() };
+    let snapshot = ground.report(alone(given(1500, 3))).await.snapshot;
+    assert_eq!(snapshot.window, given(1500, 4));
+    assert_eq!(snapshot.hold_until, START.plus_ms(3000), "the others have a second to come back");
+    assert_eq!(ground.walk_in(2, 2).await, Arrival::Busy);
+    ground.seconds(1);
+    assert!(matches!(ground.walk_in(2, 2).await, Arrival::Admitted(_)));
+    assert_eq!(ground.walk_in(3, 3).await, Arrival::Busy);
+    ground.seconds(8);
+    let snapshot = ground.report(alone(given(9_999, 4))).await.snapshot;
+    assert_eq!(snapshot.window.used, 0, "what was given in the window before doesn't count");
+}
+
+async fn a_line_that_nobody_heard_of_for_long_is_awaited(ground: &Ground) {
+    let back = |instance, long| Report {
+        instance,
+        alone: Some(Alone { long, window: Window::default() }),
+        ..Report::default()
+    };
+    let settled = |snapshot: &Snapshot| snapshot.taken.plus_ms(1000) == snapshot.hold_until;
+    let snapshot = ground.report(back(1, true)).await.snapshot;
+    assert!(settled(&snapshot), "nobody waits: {snapshot:?}");
+    ground.pause().await;
+    ground.enqueue(1, 1).await;
+    let snapshot = ground.report(back(2, true)).await.snapshot;
+    assert!(settled(&snapshot), "another instance kept in touch: {snapshot:?}");
+    ground.seconds(40);
+    let snapshot = ground.report(back(2, false)).await.snapshot;
+    assert!(settled(&snapshot), "not for long: {snapshot:?}");
+    ground.seconds(40);
+    let snapshot = ground.report(back(1, true)).await.snapshot;
+    let whole = ground.now().plus_seconds(24);
+    assert_eq!(snapshot.hold_until, whole);
+    ground.seconds(1);
+    assert_eq!(ground.report(back(2, true)).await.snapshot.hold_until, whole, "once for all of them");
+}
+
+async fn a_call_that_runs_late_admits_nobody(ground: &Ground) {
+    ground.pause().await;
+    ground.enqueue(1, 1).await;
+    ground.open().await;
+    ground.seconds(1);
+    let by = |until: Time| Report { until: Some(until), ..Report::default() };
+    let late = ground.report(by(START.plus_ms(999))).await.snapshot;
+    assert_eq!((late.ready, late.waiting()), (0, 1));
+    let newcomer = Newcomer {
+        visitor: visitor(2),
+        ticket: at(2),
+        address: AddressKey(1),
+        entry: Entry::WalkIn,
+        until: Some(START.plus_ms(999)),
+    };
+    assert_eq!(ground.store.arrive(ground.room(), newcomer).await.unwrap(), Arrival::Busy);
+    let right = ground.report(by(START.plus_ms(1000))).await.snapshot;
+    assert_eq!((right.ready, right.waiting()), (1, 0));
 }
 
 async fn a_stay_that_the_store_forgot_is_taken_from_the_instance(ground: &Ground) {

@@ -23,4 +23,6 @@ mod harness;
 mod layers;
 mod model;
 mod redis_store;
+mod store_loss;
 mod support;
+mod upgrade;

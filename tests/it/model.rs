@@ -6,8 +6,8 @@ use super::contract::{START, redis_store};
 use super::support::redis::Redis;
 use gatekeeper::clock::{Clock, ManualClock};
 use gatekeeper::queue::{
-    AddressKey, Arrival, Change, Entry, Heartbeat, Known, Newcomer, Renewal, Report, Settings, Snapshot, Standing,
-    Stay, Synced, Ticket, Time, Value, Visitor,
+    AddressKey, Alone, Arrival, Change, Entry, Heartbeat, Known, Newcomer, Renewal, Report, Settings, Snapshot,
+    Standing, Stay, Synced, Ticket, Time, Value, Visitor, Window,
 };
 use gatekeeper::store::memory::MemoryStore;
 use gatekeeper::store::redis::RedisStore;
@@ -32,6 +32,7 @@ enum Step {
         ticket: Pick,
         address: u64,
         walks_in: bool,
+        is_late: bool,
     },
     Claim {
         who: usize,
@@ -69,6 +70,11 @@ struct Sync {
     /// Who, which ticket, claimed so many seconds ago, for so many seconds.
     renewals: Vec<(usize, Pick, u64, u64)>,
     finished: Vec<(usize, Pick)>,
+    /// Comes back from a time without the store: a long one? so many turns given, so many ms ago.
+    alone: Option<(bool, u64, u64)>,
+    /// Brings the settings of this version.
+    settings: Option<(u64, Vec<(&'static str, Value)>)>,
+    is_late: bool,
 }
 
 /// What the instance knows of the store.
@@ -105,13 +111,19 @@ fn sync() -> impl Strategy<Value = Sync> {
         prop::collection::vec(heartbeat, 0..8),
         prop::collection::vec((who(), pick(), 0u64..3000, 0u64..3000), 0..2),
         prop::collection::vec((who(), pick()), 0..2),
+        prop::option::weighted(0.05, (any::<bool>(), 0u64..4, 0u64..20_000)),
+        prop::option::weighted(0.03, (0u64..9, prop::collection::vec(setting(), 0..3))),
+        prop::bool::weighted(0.03),
     )
-        .prop_map(|(instance, met, heartbeats, renewals, finished)| Sync {
+        .prop_map(|(instance, met, heartbeats, renewals, finished, alone, settings, is_late)| Sync {
             instance,
             met,
             heartbeats,
             renewals,
             finished,
+            alone,
+            settings,
+            is_late,
         })
 }
 
@@ -142,8 +154,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => 150_000u64..20_000_000,
     ];
     prop_oneof![
-        20 => (who(), pick(), 0u64..3, prop::bool::weighted(0.3))
-            .prop_map(|(who, ticket, address, walks_in)| Step::Arrive { who, ticket, address, walks_in }),
+        20 => (who(), pick(), 0u64..3, prop::bool::weighted(0.3), prop::bool::weighted(0.05)).prop_map(
+            |(who, ticket, address, walks_in, is_late)| Step::Arrive { who, ticket, address, walks_in, is_late }),
         25 => (who(), pick()).prop_map(|(who, ticket)| Step::Claim { who, ticket }),
         8 => (who(), pick()).prop_map(|(who, ticket)| Step::Finish { who, ticket }),
         40 => sync().prop_map(Step::Sync),
@@ -236,10 +248,11 @@ impl Game {
 
     async fn play(&mut self, step: &Step) -> Result<(), TestCaseError> {
         match step.clone() {
-            Step::Arrive { who, ticket, address, walks_in } => {
+            Step::Arrive { who, ticket, address, walks_in, is_late } => {
                 let entry = if walks_in { Entry::WalkIn } else { Entry::Enqueue };
                 let ticket = self.ticket(who, ticket);
-                let newcomer = Newcomer { visitor: visitor(who), ticket, address: AddressKey(address), entry };
+                let until = self.until(is_late);
+                let newcomer = Newcomer { visitor: visitor(who), ticket, address: AddressKey(address), entry, until };
                 if let Arrival::Admitted(stay) = both!(self, arrive(newcomer)) {
                     self.one_stay(who, ticket, stay)?;
                 }
@@ -256,11 +269,9 @@ impl Game {
             }
             Step::Sync(sync) => self.sync(sync).await?,
             Step::Put(fields) => {
-                let mut change = Change::default();
-                fields.into_iter().for_each(|(name, value)| change.set(name, value).unwrap());
+                let change = change(fields);
                 both!(self, put_settings(&change));
-                let (_, changed) = both!(self, settings());
-                self.settings = Settings::with(&self.defaults, &changed);
+                self.read_settings().await?;
             }
             Step::Pass { ms } => self.pass(ms),
             Step::Silence => self.pass(self.settings.presence_seconds * 1000),
@@ -283,10 +294,30 @@ impl Game {
         self.stays.retain(|_, stay| stay.since > forgotten);
     }
 
+    async fn read_settings(&mut self) -> Result<(), TestCaseError> {
+        let (_, changed) = both!(self, settings());
+        self.settings = Settings::with(&self.defaults, &changed);
+        Ok(())
+    }
+
+    /// When the caller gives up: a while ago, or not yet.
+    fn until(&self, is_late: bool) -> Option<Time> {
+        Some(if is_late { Time(self.clock.now().0 - 1) } else { self.clock.now() })
+    }
+
     async fn sync(&mut self, sync: Sync) -> Result<(), TestCaseError> {
         let report = self.report(&sync);
         let synced = both!(self, sync(&report));
         self.learn(sync.instance, &synced);
+        if sync.settings.is_some() {
+            self.read_settings().await?;
+        }
+        // What others gave is counted, not given now.
+        let joined = sync.alone.is_some() || matches!(sync.met, Met::Ahead(_) | Met::Before);
+        if joined || sync.settings.is_some() {
+            self.last = Some(synced.snapshot);
+            return Ok(());
+        }
         self.keeps_the_limits(&synced.snapshot)
     }
 
@@ -299,7 +330,15 @@ impl Game {
             Met::Before => Known { epoch: 5, ..last },
         };
         let now = self.clock.now();
-        let mut report = Report { instance: sync.instance as u64, known, ..Report::default() };
+        let window = |used, ms| Window { last: Time(now.0 - ms), used, late: false };
+        let mut report = Report {
+            instance: sync.instance as u64,
+            known,
+            alone: sync.alone.map(|(long, used, ms)| Alone { long, window: window(used, ms) }),
+            settings: sync.settings.clone().map(|(version, fields)| (version, change(fields))),
+            until: self.until(sync.is_late),
+            ..Report::default()
+        };
         for (who, pick, late, first) in sync.heartbeats.iter().copied() {
             let ticket = self.ticket(who, pick);
             let first = first.map(AddressKey);
@@ -318,11 +357,12 @@ impl Game {
     }
 
     fn learn(&mut self, instance: usize, synced: &Synced) {
-        let Snapshot { epoch, seq, watermark, .. } = synced.snapshot;
+        let Snapshot { epoch, seq, watermark, window, .. } = synced.snapshot;
         let known = self.known[instance];
         let revoked = synced.revocations.last().map_or(known.revoked, |last| last.number);
         let settings = synced.settings.as_ref().map_or(known.settings, |(version, _)| *version);
-        self.known[instance] = Known { epoch, seq, watermark, revoked, settings };
+        let busy = synced.snapshot.waiting() > 0;
+        self.known[instance] = Known { epoch, seq, watermark, revoked, settings, window, busy };
     }
 
     /// Whoever was let in by this sync was let in within the limits.
@@ -347,6 +387,12 @@ impl Game {
         prop_assert_eq!(first.since, stay.since, "a second turn for one ticket");
         Ok(())
     }
+}
+
+fn change(fields: Vec<(&'static str, Value)>) -> Change {
+    let mut change = Change::default();
+    fields.into_iter().for_each(|(name, value)| change.set(name, value).unwrap());
+    change
 }
 
 fn visitor(who: usize) -> Visitor {

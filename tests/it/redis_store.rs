@@ -26,6 +26,7 @@ async fn enqueue(store: &RedisStore, name: u8) -> Result<Arrival, StoreError> {
         ticket: Ticket(u64::from(name)),
         address: AddressKey(1),
         entry: Entry::Enqueue,
+        until: None,
     };
     store.arrive(RoomRef { name: "faults", defaults: &Settings::default() }, newcomer).await
 }

@@ -298,7 +298,7 @@ fn where_turns_come_one_by_one_half_of_them_go_past_those_who_wait_at_most() {
 #[test]
 fn a_store_that_went_back_holds_once_and_names_itself_anew() {
     let mut room = Room::new(5, &roomy(10, 5));
-    let seen = |epoch, seq| Known { epoch, seq, ..Known::default() };
+    let seen = |epoch, seq| Known { epoch, seq, busy: true, ..Known::default() };
     let sync =
         |room: &mut Room, instance, known, now| room.sync(&Report { instance, known, ..report(vec![]) }, now).snapshot;
     for known in [seen(0, 0), seen(5, 1), seen(5, 2), seen(5, 2), seen(0, 77)] {
@@ -323,7 +323,10 @@ fn a_store_that_went_back_holds_once_and_names_itself_anew() {
 #[test]
 fn held_admission_lets_nobody_walk_in_either() {
     let mut room = Room::new(2, &roomy(10, 5));
-    room.sync(&Report { known: Known { epoch: 1, watermark: ticket(9), ..Known::default() }, ..report(vec![]) }, START);
+    room.sync(
+        &Report { known: Known { epoch: 1, watermark: ticket(9), busy: true, ..Known::default() }, ..report(vec![]) },
+        START,
+    );
     assert_eq!(room.arrive(walk_in(0), START.plus_ms(HOLD_SECONDS * 1000 - 1)), Arrival::Busy);
     assert!(matches!(room.arrive(walk_in(0), START.plus_seconds(HOLD_SECONDS)), Arrival::Admitted(_)));
     assert_eq!(look(&mut room, START).snapshot.watermark, ticket(9), "what an instance knew isn't forgotten");

@@ -244,7 +244,7 @@ impl World {
         }
         let ticket = self.mint();
         let Person { visitor, address, .. } = self.people[n];
-        let newcomer = Newcomer { visitor, ticket, address, entry };
+        let newcomer = Newcomer { visitor, ticket, address, entry, until: None };
         self.sent.push(Message::Arrive(newcomer));
         let waits = self.people.iter().any(|person| person.is_waiting() && !self.held.contains_key(&person.visitor));
         let arrival = self.room.arrive(newcomer, self.now);

@@ -10,9 +10,17 @@ local function used_now()
   return now - now % length > room.window and 0 or room.used
 end
 
+-- Window::at_least
+local function window_at_least(last, used)
+  if now - now % (settings.admission_frequency * 1000) > last then return end
+  room.used = math.max(used_now(), used)
+  room.window = math.max(room.window, last)
+end
+
 -- Room::free, while `active` people hold a turn
 local function free(active)
   if settings.mode == 'pause' or settings.mode == 'closed' or now < room.hold_until then return 0 end
+  if until_when > 0 and now > until_when then return 0 end
   local left = math.max(settings.admission_limit - used_now(), 0)
   if settings.max_active > 0 then left = math.min(left, math.max(settings.max_active - active, 0)) end
   return left

@@ -1,4 +1,5 @@
--- Room::arrive. ARGV[3]: visitor; ARGV[4]: ticket; ARGV[5]: the address, 8 bytes; ARGV[6]: '1' to walk in.
+-- Room::arrive. ARGV[3]: visitor; ARGV[4]: ticket; ARGV[5]: the address, 8 bytes; ARGV[6]: '1' to walk in;
+-- ARGV[7]: `Newcomer::until`, 0 for none.
 
 local visitor, ticket, address, walks_in = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6] == '1'
 
@@ -42,6 +43,7 @@ local function arrive()
 end
 
 begin()
+until_when = tonumber(ARGV[7])
 settle_presence()
 local answer = arrive()
 save()

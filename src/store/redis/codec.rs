@@ -10,10 +10,9 @@ use crate::queue::{
 use crate::store::StoreError;
 use redis::Value;
 
-/// A report, as `sync.lua` takes it: instance, what it knows, finished, renewals, heartbeats.
-pub fn report(report: &Report) -> [Vec<u8>; 5] {
-    let Known { epoch, seq, watermark, revoked, settings } = report.known;
-    let known = [epoch, seq, watermark.0, revoked, settings].into_iter().flat_map(u64::to_be_bytes).collect();
+/// A report, as `sync.lua` takes it: instance, what it knows, finished, renewals, heartbeats, settings.
+pub fn report(report: &Report) -> Vec<Vec<u8>> {
+    let known = known(report).into_iter().flat_map(u64::to_be_bytes).collect();
     let finished = report.finished.iter().flat_map(|(visitor, ticket)| pair(*visitor, *ticket)).collect();
     let mut renewals = Vec::with_capacity(report.renewals.len() * 40);
     for Renewal { visitor, ticket, stay } in &report.renewals {
@@ -26,7 +25,29 @@ pub fn report(report: &Report) -> [Vec<u8>; 5] {
         heartbeats.push(u8::from(*late) + 2 * u8::from(first.is_some()));
         heartbeats.extend_from_slice(&first.unwrap_or_default().0.to_be_bytes());
     }
-    [report.instance.to_be_bytes().to_vec(), known, finished, renewals, heartbeats]
+    let nothing = (0, Change::default());
+    let (version, changed) = report.settings.as_ref().unwrap_or(&nothing);
+    let mut args = vec![report.instance.to_be_bytes().to_vec(), known, finished, renewals, heartbeats];
+    args.push(version.to_string().into_bytes());
+    args.extend(change(changed));
+    args
+}
+
+/// In the order of `read_known` in `sync.lua`.
+fn known(report: &Report) -> [u64; 12] {
+    let Known { epoch, seq, watermark, revoked, settings, window, busy } = report.known;
+    let alone = report.alone.unwrap_or_default();
+    let how_long = u64::from(report.alone.is_some()) + u64::from(alone.long);
+    let until = report.until.unwrap_or_default();
+    let [last, used] = [window.last.0, window.used];
+    let [alone_last, alone_used] = [alone.window.last.0, alone.window.used];
+    let busy = u64::from(busy);
+    [epoch, seq, watermark.0, revoked, settings, last, used, busy, until.0, how_long, alone_last, alone_used]
+}
+
+/// Fields and their stored forms in turn.
+pub fn change(change: &Change) -> impl Iterator<Item = Vec<u8>> {
+    change.iter().flat_map(|(name, value)| [name.as_bytes().to_vec(), value.to_string().into_bytes()])
 }
 
 fn pair(visitor: Visitor, ticket: Ticket) -> impl Iterator<Item = u8> {
@@ -138,6 +159,7 @@ pub fn synced(value: &Value, known: u64) -> Result<Synced, StoreError> {
             .collect::<Option<_>>()
             .ok_or_else(unreadable)?,
         more: more == 1,
+        alone: false,
     })
 }
 
@@ -218,10 +240,11 @@ mod tests {
     fn a_report_is_packed_as_the_script_cuts_it() {
         let heartbeat = Heartbeat { visitor: Visitor([7; 16]), ticket: Ticket(258), late: true, first: None };
         let first = Heartbeat { late: false, first: Some(AddressKey(1)), ..heartbeat };
-        let [instance, known, finished, renewals, heartbeats] =
-            report(&Report { instance: 9, heartbeats: vec![heartbeat, first], ..Report::default() });
+        let args = report(&Report { instance: 9, heartbeats: vec![heartbeat, first], ..Report::default() });
+        let [instance, known, finished, renewals, heartbeats, settings] = args.try_into().unwrap();
         assert_eq!(instance, 9u64.to_be_bytes());
-        assert_eq!((known.len(), finished.len(), renewals.len(), heartbeats.len()), (40, 0, 0, 66));
+        assert_eq!((known.len(), finished.len(), renewals.len(), heartbeats.len()), (96, 0, 0, 66));
+        assert_eq!(settings, b"0");
         assert_eq!(heartbeats[16..33], [0, 0, 0, 0, 0, 0, 1, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(heartbeats[57..66], [2, 0, 0, 0, 0, 0, 0, 0, 1]);
     }

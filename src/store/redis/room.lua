@@ -6,6 +6,8 @@
 
 local room, settings, now = {}, {}, 0
 local stored_room = {}
+-- When the caller gives up, 0 for never.
+local until_when = 0
 
 local function whole(number)
   return string.format('%.0f', number)
@@ -56,6 +58,11 @@ local function open()
   now = math.max(clock(), room.last)
   if room.epoch == 0 then room.epoch = math.max(now, 1) end
   read_settings()
+end
+
+-- Epoch::hold
+local function hold_admission(ms)
+  room.hold_until = math.max(room.hold_until, now + ms)
 end
 
 -- Refreshes an expiry that is missing or has run down by more than a minute, so that not every call writes one.

@@ -3,7 +3,7 @@
 //! Each verb is one script: constants and key names (written here, so that no number stands twice), the shared pieces in
 //! the order of [`SHARED`], then the verb. To add a verb: a file of its name, a field in [`Scripts`].
 
-use crate::queue::{Field, HOLD_SECONDS, INSTANCE_SECONDS, Kind, Mode, Ranks, STEPS, Settings, Synced};
+use crate::queue::{Field, HOLD_SECONDS, INSTANCE_SECONDS, Kind, Mode, Ranks, SETTLE_MS, STEPS, Settings, Synced};
 use redis::Cmd;
 use std::fmt::Write as _;
 
@@ -154,7 +154,7 @@ pub fn defaults(settings: &Settings) -> String {
 /// The constants of the rules, the key names and the ranges of settings, in Lua.
 fn constants() -> String {
     let mut lua = format!(
-        "local STEPS, INSTANCE_SECONDS, HOLD_SECONDS = {STEPS}, {INSTANCE_SECONDS}, {HOLD_SECONDS}\n\
+        "local STEPS, INSTANCE_SECONDS, HOLD_SECONDS, SETTLE_MS = {STEPS}, {INSTANCE_SECONDS}, {HOLD_SECONDS}, {SETTLE_MS}\n\
          local EXACT, REVOCATIONS, STATE_SECONDS = {}, {}, {STATE_SECONDS}\n",
         Ranks::EXACT,
         Synced::REVOCATIONS

@@ -1,5 +1,6 @@
--- Room::sync. ARGV[3]: the instance, 8 bytes; ARGV[4]: what it knows, five numbers of 8 bytes; ARGV[5]: finished,
--- ARGV[6]: renewals, ARGV[7]: heartbeats, each packed one after the other (`codec.rs`).
+-- Room::sync. ARGV[3]: the instance, 8 bytes; ARGV[4]: what it knows, numbers of 8 bytes; ARGV[5]: finished,
+-- ARGV[6]: renewals, ARGV[7]: heartbeats, each packed one after the other (`codec.rs`); ARGV[8]: the version of the
+-- settings to restore, 0 for none, and behind it field and stored form in turn.
 
 local function unpack_all(format, size, packed)
   local list = {}
@@ -7,20 +8,54 @@ local function unpack_all(format, size, packed)
   return list
 end
 
--- Room::meet
-local function meet(instance, known_epoch, known_seq, known_watermark)
-  redis.call('ZADD', INSTANCES, whole(now), instance)
-  redis.call('ZREMRANGEBYSCORE', INSTANCES, '-inf', '(' .. whole(now - INSTANCE_SECONDS * 1000))
+-- `Known`, `Report::until` and `Alone`, in the order of `codec.rs`.
+local function read_known(packed)
+  local known, numbers = {}, { struct.unpack('>' .. string.rep('I8', 12), packed) }
+  local names = {
+    'epoch', 'seq', 'watermark', 'revoked', 'settings', 'window', 'used', 'busy', 'until_when', 'alone', 'alone_window',
+    'alone_used',
+  }
+  for i, name in ipairs(names) do known[name] = numbers[i] end
+  return known
+end
+
+-- Epoch::meet
+local function meet_epoch(known)
   room.seq = room.seq + 1
-  if known_epoch == room.epoch and known_seq >= room.seq then
+  if known.epoch == room.epoch and known.seq >= room.seq then
     room.epoch = math.max(room.epoch + 1, now)
-    room.seq = known_seq + 1
+    room.seq = known.seq + 1
   end
-  if known_epoch ~= 0 and known_epoch ~= room.epoch and room.held ~= room.epoch then
+  local is_other = known.epoch ~= 0 and known.epoch ~= room.epoch
+  if is_other and known.busy == 1 and room.held ~= room.epoch then
     room.held = room.epoch
-    room.hold_until = now + HOLD_SECONDS * 1000
+    hold_admission(HOLD_SECONDS * 1000)
   end
-  room.watermark = math.max(room.watermark, known_watermark)
+  return is_other
+end
+
+-- Puts back what was changed; what is there is newer.
+local function restore_settings(version)
+  local stored = tonumber(redis.call('HGET', SETTINGS, 'version') or 0)
+  if version <= stored then return end
+  for i = 9, #ARGV, 2 do redis.call('HSETNX', SETTINGS, ARGV[i], ARGV[i + 1]) end
+  redis.call('HSET', SETTINGS, 'version', whole(version + 1))
+  read_settings()
+end
+
+-- Room::meet
+local function meet(instance, known)
+  redis.call('ZREMRANGEBYSCORE', INSTANCES, '-inf', '(' .. whole(now - INSTANCE_SECONDS * 1000))
+  redis.call('ZADD', INSTANCES, whole(now), instance)
+  local others = redis.call('ZCARD', INSTANCES) > 1
+  if meet_epoch(known) then window_at_least(known.window, known.used) end
+  room.watermark = math.max(room.watermark, known.watermark)
+  restore_settings(tonumber(ARGV[8]))
+  if known.alone > 0 then
+    window_at_least(known.alone_window, used_now() + known.alone_used)
+    hold_admission(SETTLE_MS)
+    if known.alone == 2 and not others and not is_line_empty() then hold_admission(HOLD_SECONDS * 1000) end
+  end
 end
 
 -- Room::hand_in_finish
@@ -104,10 +139,11 @@ local function revocations(known)
   return table.concat(packed), #packed
 end
 
-local known_epoch, known_seq, known_watermark, known_revoked, known_settings = struct.unpack('>I8I8I8I8I8', ARGV[4])
+local known = read_known(ARGV[4])
 begin()
 settle_presence()
-meet(ARGV[3], known_epoch, known_seq, known_watermark)
+until_when = known.until_when
+meet(ARGV[3], known)
 for _, each in ipairs(unpack_all('>c16I8', 24, ARGV[5])) do hand_in_finish(each[1], each[2]) end
 for _, each in ipairs(unpack_all('>c16I8I8I8', 40, ARGV[6])) do take_renewal(each[1], each[2], each[3], each[4]) end
 local limited = take_heartbeats(unpack_all('>c16I8Bc8', 33, ARGV[7]))
@@ -118,9 +154,9 @@ trim(REVOKED, (now - settings.memory * 1000) * 1000)
 local more = admit()
 save()
 
-local news, news_count = revocations(known_revoked)
+local news, news_count = revocations(known.revoked)
 local version, changed = tonumber(redis.call('HGET', SETTINGS, 'version') or 0), {}
-if version ~= known_settings then changed = redis.call('HGETALL', SETTINGS) end
+if version ~= known.settings then changed = redis.call('HGETALL', SETTINGS) end
 local line_len, line_head, line_samples = ranks(LINE)
 local late_len, late_head, late_samples = ranks(LATE)
 return {

@@ -1,0 +1,51 @@
+//! Which life of the store this is, and whether admission waits until the line is back.
+//!
+//! A store that lost its memory, or went back to an older state of it, is found out by the instances: they know more than
+//! it does. Admission then waits, once, for one polling period, in which every visitor brings the place back.
+
+use super::{Known, Time};
+
+/// How long admission waits after the store lost its memory: the longest time between two polls of one visitor
+/// (20 s and a fifth, `eta::next_poll`).
+pub const HOLD_SECONDS: u64 = 24;
+/// How long it waits after an instance comes back that admitted by itself: so that the others are back too, with what
+/// they gave in the same window.
+pub const SETTLE_MS: u64 = 1000;
+
+/// One life of a store.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Epoch {
+    /// Any number but 0 that no earlier life had.
+    pub name: u64,
+    /// Grows with every sync.
+    pub seq: u64,
+    pub hold_until: Time,
+    /// The life for which admission was held already.
+    held: u64,
+}
+
+impl Epoch {
+    pub fn new(name: u64) -> Self {
+        Self { name, ..Self::default() }
+    }
+
+    /// Counts a sync of an instance that knew this much; `true`: more than this store does.
+    pub fn meet(&mut self, known: Known, now: Time) -> bool {
+        self.seq += 1;
+        if known.epoch == self.name && known.seq >= self.seq {
+            self.name = (self.name + 1).max(now.0);
+            self.seq = known.seq + 1;
+        }
+        let is_other = known.epoch != 0 && known.epoch != self.name;
+        if is_other && known.busy && self.held != self.name {
+            self.held = self.name;
+            self.hold_until = self.hold_until.max(now.plus_seconds(HOLD_SECONDS));
+        }
+        is_other
+    }
+
+    /// Admission waits until then at least.
+    pub fn hold(&mut self, until: Time) {
+        self.hold_until = self.hold_until.max(until);
+    }
+}

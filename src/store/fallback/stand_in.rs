@@ -1,0 +1,154 @@
+//! An instance's own machine, while the shared store is away: it gives this instance's share.
+//!
+//! Instances that can't talk can't agree: order and "one place each" hold among those whom this instance heard. Only the
+//! store knows which of the tickets up to its watermark are spent, so those wait for it: their place is kept.
+
+use crate::queue::{
+    Arrival, Change, Finished, Heartbeat, Known, Mode, Newcomer, Report, Room, SETTLE_MS, Settings, Snapshot, Standing,
+    Synced, Ticket, Time, Visitor, Window,
+};
+use crate::store::StoreError;
+use std::collections::HashMap;
+
+/// More heartbeats of tickets that wait for the store are not kept: they come again.
+const KEPT: usize = 200_000;
+
+/// What the shared store said last.
+#[derive(Clone, Debug, Default)]
+pub struct Last {
+    watermark: Ticket,
+    ready: u64,
+    instances: u64,
+    changed: Change,
+}
+
+impl Last {
+    pub fn learn(&mut self, synced: &Synced) {
+        let Snapshot { watermark, ready, instances, .. } = synced.snapshot;
+        (self.watermark, self.ready, self.instances) = (watermark, ready, instances);
+        if let Some((_, changed)) = &synced.settings {
+            self.changed.clone_from(changed);
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self, defaults: &Settings) -> Settings {
+        Settings::with(defaults, &self.changed)
+    }
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct StandIn {
+    room: Room,
+    /// The store's watermark: of tickets up to it only the store knows whether they are spent.
+    floor: Ticket,
+    instances: u64,
+    /// This instance's share of the turns that are held and that it has not seen yet, and when the last of them ends.
+    unseen: u64,
+    unseen_until: Time,
+    /// Heartbeats of tickets up to the floor.
+    kept: HashMap<Visitor, Heartbeat>,
+}
+
+impl StandIn {
+    pub fn new(last: &Last, defaults: &Settings, now: Time) -> Self {
+        let settings = last.settings(defaults);
+        let instances = last.instances.max(1);
+        let from = Window::next_start(&settings, now).max(now.plus_ms(SETTLE_MS));
+        Self {
+            room: Room::alone(now.0.max(1), &settings.share(instances), last.watermark, from),
+            floor: last.watermark,
+            instances,
+            unseen: last.ready.div_ceil(instances),
+            unseen_until: now.plus_seconds(settings.ready_ttl_seconds),
+            kept: HashMap::new(),
+        }
+    }
+
+    /// Brings the settings up to date: those in force, this instance's share of them, less the places that are taken by
+    /// people it has not seen.
+    pub fn follow(&mut self, defaults: &Settings, last: Option<&Last>, now: Time) {
+        if now >= self.unseen_until {
+            self.unseen = 0;
+        }
+        let whole = last.map_or_else(|| defaults.clone(), |last| last.settings(defaults));
+        let mut share = whole.share(self.instances);
+        if share.max_active > 0 && self.unseen > 0 {
+            share.max_active = share.max_active.saturating_sub(self.unseen);
+            // 0 would mean "no cap".
+            if share.max_active == 0 && share.mode == Mode::Auto {
+                share.mode = Mode::Pause;
+            }
+        }
+        self.room.set_defaults(&share);
+    }
+
+    /// As [`Room::arrive`].
+    pub fn arrive(&mut self, newcomer: Newcomer, now: Time) -> Result<Arrival, StoreError> {
+        if newcomer.ticket <= self.floor {
+            return Err(only_the_store_knows());
+        }
+        Ok(self.room.arrive(newcomer, now))
+    }
+
+    /// As [`Room::claim`].
+    pub fn claim(&mut self, visitor: Visitor, ticket: Ticket, now: Time) -> Result<Standing, StoreError> {
+        if ticket <= self.floor && !self.room.knows(visitor, ticket) {
+            return Err(only_the_store_knows());
+        }
+        Ok(self.room.claim(visitor, ticket, now))
+    }
+
+    /// As [`Room::finish`], of the turns that are known here.
+    pub fn finish(&mut self, visitor: Visitor, ticket: Ticket, now: Time) -> Result<Finished, StoreError> {
+        if !self.room.knows(visitor, ticket) {
+            return Err(only_the_store_knows());
+        }
+        Ok(self.room.finish(visitor, ticket, now))
+    }
+
+    /// As [`Room::sync`].
+    pub fn sync(&mut self, report: &Report, now: Time) -> Synced {
+        let seen = report.renewals.iter().map(|renewal| (renewal.visitor, renewal.ticket));
+        let seen = seen.chain(report.finished.iter().copied());
+        let new = seen.filter(|(visitor, ticket)| !self.room.knows(*visitor, *ticket)).count();
+        self.unseen = self.unseen.saturating_sub(new as u64);
+        let (may_be_spent, heartbeats): (Vec<_>, Vec<_>) =
+            report.heartbeats.iter().copied().partition(|heartbeat| heartbeat.ticket <= self.floor);
+        for heartbeat in may_be_spent {
+            if self.kept.len() < KEPT {
+                self.kept.insert(heartbeat.visitor, heartbeat);
+            }
+        }
+        // Every finish that was taken here is known here already.
+        let known = Known { revoked: u64::MAX, ..Known::default() };
+        let report = Report {
+            instance: report.instance,
+            known,
+            heartbeats,
+            renewals: report.renewals.clone(),
+            finished: report.finished.clone(),
+            ..Report::default()
+        };
+        Synced { settings: None, alone: true, ..self.room.sync(&report, now) }
+    }
+
+    /// The turns given in the window of the last one, and all that were given.
+    pub fn given(&self) -> (Window, u64) {
+        self.room.given()
+    }
+
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Those who wait for the store.
+    pub fn kept(&self) -> impl Iterator<Item = Heartbeat> {
+        self.kept.values().copied()
+    }
+}
+
+fn only_the_store_knows() -> StoreError {
+    StoreError::Unavailable("it is away, and only it knows this ticket".to_owned())
+}
