@@ -183,7 +183,7 @@ impl App {
 
     /// Whether it would answer as a process does that has run for a while: origins are known, and so is every line.
     pub fn is_settled(&self) -> bool {
-        self.state.check().is_ok() && self.rooms.all().iter().all(|room| room.view().connected)
+        self.state.check().is_ok() && self.rooms.all().iter().all(|room| room.view().is_connected())
     }
 
     /// How long an idle connection may stay, once the listeners are a successor's: after that it would have been closed
