@@ -183,7 +183,12 @@ impl App {
 
     /// Whether it would answer as a process does that has run for a while: origins are known, and so is every line.
     pub fn is_settled(&self) -> bool {
-        self.state.check().is_ok() && self.rooms.all().iter().all(|room| room.view().is_connected())
+        self.state.check().is_ok() && self.has_met_store()
+    }
+
+    /// Whether every line is known.
+    pub fn has_met_store(&self) -> bool {
+        self.rooms.all().iter().all(|room| room.view().is_connected())
     }
 
     /// How long an idle connection may stay, once the listeners are a successor's: after that it would have been closed

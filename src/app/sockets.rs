@@ -13,7 +13,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// So long a fresh process looks for its store before it listens all the same.
+const MEET_STORE: Duration = Duration::from_secs(1);
 /// So long a successor looks for its store and its origins before it listens all the same: they may be down.
 const BECOME_READY: Duration = Duration::from_secs(10);
 /// Binding is a matter of milliseconds, unless somebody else has the address.
@@ -63,14 +65,13 @@ impl ServiceWithDependents for Sockets {
     ) {
         let Some(fds) = fds else { return };
         let inherited = self.inherited.take();
-        if let Some(inherited) = &inherited {
+        match &inherited {
+            // Who came now would be sent to wait in a line that isn't known yet.
+            None => wait_for(MEET_STORE, || self.app.has_met_store()).await,
             // Until then the predecessor answers everybody.
-            let is_ready = async {
-                while !self.app.is_settled() {
-                    sleep(LOOK_EVERY).await;
-                }
-            };
-            let _ready_or_not = timeout(BECOME_READY, is_ready).await;
+            Some(_) => wait_for(BECOME_READY, || self.app.is_settled()).await,
+        }
+        if let Some(inherited) = &inherited {
             self.put(&inherited.listeners, &fds);
         }
         let _ = self.table.0.set(fds);
@@ -117,6 +118,16 @@ impl Sockets {
             tracing::info!(?closed, "no longer listened on");
         }
     }
+}
+
+/// Whatever comes of it: the store and the origins may be down.
+async fn wait_for(limit: Duration, is_ready: impl Fn() -> bool) {
+    let ready = async {
+        while !is_ready() {
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    let _ready_or_not = timeout(limit, ready).await;
 }
 
 async fn give_up(error: &str) {
