@@ -148,7 +148,7 @@ impl BackgroundService for Beside {
         loop {
             tokio::select! {
                 _ = report.tick() => self.report(),
-                () = next(&mut hangup) => self.app.reload((self.reload)()),
+                () = next(&mut hangup) => self.app.reload((self.reload)()).await,
             }
         }
     }

@@ -198,8 +198,12 @@ impl App {
     }
 
     /// Takes over another configuration, or nothing of it. What only a restart can change is named.
-    pub fn reload(&self, loaded: Result<Config, StartError>) {
-        match loaded.and_then(|config| self.take_over(config)) {
+    pub async fn reload(&self, loaded: Result<Config, StartError>) {
+        let taken_over = match loaded {
+            Ok(config) => self.take_over(config).await,
+            Err(error) => Err(error),
+        };
+        match taken_over {
             Ok(changes) => {
                 self.metrics.config_version.inc();
                 self.metrics.reloaded(ReloadResult::Ok);
@@ -212,15 +216,16 @@ impl App {
         }
     }
 
-    fn take_over(&self, config: Config) -> Result<Vec<String>, StartError> {
+    async fn take_over(&self, config: Config) -> Result<Vec<String>, StartError> {
         let keyring = keys::keyring(&config)?;
         let pages = load_pages(&config)?;
+        let origins = Origins::prepare(&config).await;
         // Everything is made; from here on nothing fails. The configuration goes last: who pins it finds the rest.
         self.rooms.configure(&specs(&config, &self.metrics));
         self.room_metrics.store(Arc::new(metrics_of_rooms(&config, &self.metrics)));
         self.gate.replace_keys(keyring);
         self.pages.store(Arc::new(pages));
-        self.origins.configure(&config);
+        self.origins.replace(origins);
         let changes = self.live.replace(config);
         if changes.iter().any(|change| NEEDS_RESTART.iter().any(|path| change.contains(path))) {
             tracing::warn!("listeners, threads, the store and the log change with a restart only");

@@ -17,6 +17,8 @@ use tokio::sync::watch;
 
 /// Names are looked up again so often.
 const RESOLVE_EVERY_SECONDS: u64 = 10;
+/// A reload waits so long for names.
+const RESOLVE: Duration = Duration::from_secs(5);
 /// A connection to an origin that lies idle for longer is closed.
 const IDLE: Duration = Duration::from_secs(60);
 /// What can't be written for so long is given up.
@@ -34,16 +36,29 @@ pub struct Origins {
     metrics: Arc<Metrics>,
 }
 
+/// The origins of another configuration, ready to be taken over.
+pub struct Prepared(Vec<Arc<Pool>>);
+
 impl Origins {
     pub fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
-        let origins = Self { pools: ArcSwap::default(), metrics };
-        origins.configure(config);
-        origins
+        Self { pools: ArcSwap::from_pointee(pools(config)), metrics }
     }
 
-    /// Takes over what the configuration says; what is known of the health of origins is found out anew.
-    pub fn configure(&self, config: &Config) {
-        self.pools.store(Arc::new(config.sites.iter().map(|site| Arc::new(Pool::new(site))).collect()));
+    /// What a configuration says, with names looked up, so that the first request after [`Origins::replace`] finds an
+    /// origin. The health of each is found out anew.
+    pub async fn prepare(config: &Config) -> Prepared {
+        let pools = pools(config);
+        for pool in &pools {
+            if tokio::time::timeout(RESOLVE, pool.look_up()).await.is_err() {
+                tracing::warn!(site = site_name(&pool.site), "its origins' names take too long to be looked up");
+            }
+        }
+        Prepared(pools)
+    }
+
+    /// Takes over what was prepared.
+    pub fn replace(&self, prepared: Prepared) {
+        self.pools.store(Arc::new(prepared.0));
     }
 
     /// A healthy origin of a site, as a peer to connect to.
@@ -82,10 +97,8 @@ impl Origins {
             let pools = self.pools.load_full();
             for pool in pools.iter() {
                 let is_new = !seen.iter().any(|known| Arc::ptr_eq(known, pool));
-                if (is_new || passed.is_multiple_of(RESOLVE_EVERY_SECONDS))
-                    && let Err(error) = pool.balancer.update().await
-                {
-                    tracing::warn!(error = %error.etype().as_str(), "an origin's name can't be looked up");
+                if is_new || passed.is_multiple_of(RESOLVE_EVERY_SECONDS) {
+                    pool.look_up().await;
                 }
                 if is_new || passed.is_multiple_of(pool.site.health.interval_seconds.max(1)) {
                     pool.balancer.backends().run_health_check(true).await;
@@ -115,11 +128,21 @@ pub fn site_name(site: &Site) -> String {
     }
 }
 
+fn pools(config: &Config) -> Vec<Arc<Pool>> {
+    config.sites.iter().map(|site| Arc::new(Pool::new(site))).collect()
+}
+
 impl Pool {
     fn new(site: &Site) -> Self {
         let mut backends = Backends::new(Box::new(Names(site.origins.clone())));
         backends.set_health_check(health_check(site));
         Self { site: site.clone(), balancer: LoadBalancer::from_backends(backends) }
+    }
+
+    async fn look_up(&self) {
+        if let Err(error) = self.balancer.update().await {
+            tracing::warn!(error = %error.etype().as_str(), "an origin's name can't be looked up");
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod harness;
 mod layers;
 mod model;
 mod redis_store;
+mod reload;
 mod store_loss;
 mod support;
 mod upgrade;
