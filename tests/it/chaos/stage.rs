@@ -58,6 +58,7 @@ impl Stage {
             .iter()
             .map(|url| Setup {
                 server: "shutdown_seconds = 5".to_owned(),
+                more: "[log]\naccess = false".to_owned(),
                 ..Setup::before(origin.addr()).settings(settings).on_store(url)
             })
             .collect();
