@@ -5,7 +5,8 @@
 //! reach the store, what it says of the line may be old: such a "waiting" isn't trusted.
 
 use super::diary::{Diary, End, Ms, Note, Seen, Story, Told, Trouble};
-use super::fault::{Cost, Fault};
+use super::fault::Cost;
+use super::verdict::{Offence, Verdict, Violation};
 use crate::support::doors::Way;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -19,7 +20,7 @@ const BEFORE: Ms = 500;
 const AFTER: Ms = 3_000;
 /// No answer takes longer.
 const ANSWER: Ms = 5_000;
-/// After a trouble somebody is let in within a polling period and this.
+/// After a trouble somebody is let in within a polling period and this, and what is left of a window.
 const RECOVERY: Ms = 24_000 + 2_000;
 
 /// What the room had to keep to.
@@ -28,70 +29,6 @@ pub struct Rules {
     pub limit: u64,
     pub window: Ms,
     pub presence: Ms,
-}
-
-/// What must not happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Offence {
-    PlaceLost,
-    Inversion,
-    OverAdmission,
-    /// Somebody inside got an error, or was told to wait.
-    ErrorInside,
-    /// Somebody who wants a place, or holds one, got an error.
-    Refused,
-    NeverAdmitted,
-    /// The origin saw a request that no ready token opened.
-    Unguarded,
-    SlowAnswer,
-    SlowRecovery,
-}
-
-impl Offence {
-    pub const ALL: [Self; 9] = [
-        Self::PlaceLost,
-        Self::Inversion,
-        Self::OverAdmission,
-        Self::ErrorInside,
-        Self::Refused,
-        Self::NeverAdmitted,
-        Self::Unguarded,
-        Self::SlowAnswer,
-        Self::SlowRecovery,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PlaceLost => "places lost",
-            Self::Inversion => "order inversions",
-            Self::OverAdmission => "over-admissions",
-            Self::ErrorInside => "errors to admitted visitors",
-            Self::Refused => "errors to waiting visitors",
-            Self::NeverAdmitted => "never admitted",
-            Self::Unguarded => "requests past the gate",
-            Self::SlowAnswer => "answers above 5 s",
-            Self::SlowRecovery => "recoveries above 26 s",
-        }
-    }
-}
-
-/// One violation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Violation {
-    pub offence: Offence,
-    pub at: Ms,
-    pub what: String,
-    /// Whose history shows it.
-    pub who: Vec<String>,
-}
-
-/// What came of a campaign.
-#[derive(Debug, Default)]
-pub struct Verdict {
-    pub violations: Vec<Violation>,
-    /// How long it took until somebody was let in, by fault.
-    pub recoveries: Vec<(Fault, Ms)>,
-    pub admitted: usize,
 }
 
 /// Judges.
@@ -214,13 +151,13 @@ impl<'a> Judge<'a> {
             let Some((ticket, heard, waited)) = self.waiting(passed) else { continue };
             let from = given.partition_point(|other| other.before <= heard);
             let to = given.partition_point(|other| other.before + SLACK < waited);
-            let overtaker = given.get(from..to).unwrap_or_default().iter().find(|other| {
+            let overtaken = given.get(from..to).unwrap_or_default().iter().find_map(|other| {
                 let theirs = self.stories[other.story].tickets().next();
-                theirs > Some(ticket) && heard + SLACK < other.after && self.was_heard(passed, other)
+                let is_later = theirs > Some(ticket) && heard + SLACK < other.after;
+                let waited = self.waited_after(passed, other.before).filter(|_| is_later)?;
+                self.was_heard(passed, other).then_some((passed, other.story, other.before, waited))
             });
-            if let Some(other) = overtaker {
-                found.push((passed, other.story, other.before, waited));
-            }
+            found.extend(overtaken);
         }
         for (passed, other, before, waited) in found {
             let other = &self.stories[other];
@@ -239,6 +176,15 @@ impl<'a> Judge<'a> {
         let first = story.notes.iter().find(|note| matches!(note.told, Told::Waiting { .. } | Told::Entered))?;
         let last = story.waits().rfind(|note| self.is_trusted(note))?;
         Some((story.tickets().next()?, first.answered, last.asked))
+    }
+
+    /// The last trusted moment of waiting that shows that no turn had come at `moment`. What a store forgets may have been
+    /// a turn, so what it says later of an earlier moment shows nothing.
+    fn waited_after(&self, story: &Story, moment: Ms) -> Option<Ms> {
+        let forgets = |trouble: &&Trouble| trouble.fault.cost().forgets && trouble.begin + SLACK >= moment;
+        let end = self.troubles.iter().filter(forgets).map(|trouble| trouble.begin).min().unwrap_or(Ms::MAX);
+        let last = story.waits().rfind(|note| self.is_trusted(note) && note.answered < end)?;
+        Some(last.asked).filter(|asked| *asked > moment + SLACK)
     }
 
     /// Whether the store knew of `passed` when `other` was let in: no long silence before, nothing forgotten since, and
@@ -306,7 +252,7 @@ impl<'a> Judge<'a> {
             };
             let took = given.iter().find(entered_after).map_or(Ms::MAX, |each| each.before - trouble.end);
             self.verdict.recoveries.push((trouble.fault, took));
-            if took > RECOVERY {
+            if took > RECOVERY + self.rules.window {
                 let what = format!("{}: nobody was let in for {took} ms after it", trouble.fault.name());
                 self.finds(Offence::SlowRecovery, trouble.end, what, &[]);
             }

@@ -5,7 +5,7 @@
 //! same for as long as one likes, by the variables of [`Plan::from_environment`].
 //!
 //! Promises: a seed gives the same faults in the same order, and the same visitors; a violation names seed, visitor and
-//! fault, and shows the visitor's whole history. To add a fault: `fault.rs` says how. To add an invariant: an [`Offence`]
+//! fault, and shows the visitor's whole history. To add a fault: `fault.rs` says how. To add an invariant: an `Offence`
 //! and what finds it in `judge.rs`, with a diary in `judge/tests.rs` that offends.
 
 mod diary;
@@ -15,13 +15,15 @@ mod judge;
 mod report;
 mod stage;
 mod strike;
+mod verdict;
 mod visitor;
 
 use crate::support::doors::Doors;
+use crate::support::replay::{self, Replay};
 use diary::{Diary, Watch};
 use dice::Dice;
 use fault::Fault;
-use judge::{Judge, Rules, Verdict};
+use judge::{Judge, Rules};
 use stage::{Kind, Stage};
 use std::env;
 use std::sync::Arc;
@@ -134,11 +136,19 @@ async fn run(plan: Option<Plan>) {
     for gate in &stage.gates {
         panics += gate.metrics().await.sum("gatekeeper_panics_total", &[]);
     }
+    let mut verdict = Judge::judge(plan.rules(), &diary);
+    if let Some(log) = stage.log() {
+        let Rules { limit, .. } = plan.rules();
+        let rules = replay::Rules { limit, window_seconds: WINDOW_SECONDS, presence_seconds: PRESENCE_SECONDS };
+        let replay = Replay::of("checkout", rules, &log);
+        println!("Redis's own log has {} turns", replay.offers.len());
+        verdict.add(&replay);
+    }
     // Before anything fails: the logs of a crowd's day explain nothing.
     drop(stage);
-    let verdict: Verdict = Judge::judge(plan.rules(), &diary);
     report::show(&plan, &verdict, &diary, watch);
     assert_eq!(panics, 0.0, "an instance panicked");
+    assert!(verdict.admitted >= plan.crowd, "{} admitted: too few to tell", verdict.admitted);
     assert!(
         verdict.violations.is_empty(),
         "{} violations, first of all: {} (seed {})",

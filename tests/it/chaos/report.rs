@@ -2,7 +2,8 @@
 
 use super::Plan;
 use super::diary::{Diary, Ms, Note, Story, Told, Watch};
-use super::judge::{Offence, Verdict, Violation, way};
+use super::judge::way;
+use super::verdict::{Offence, Verdict, Violation};
 use std::collections::BTreeMap;
 
 /// So many violations of a kind are shown with their histories.

@@ -68,6 +68,14 @@ impl Stage {
         }
         Self { store, gates, setups, origin }
     }
+
+    /// What a single Redis wrote down of all that it did; the others keep no log, or each a part of it.
+    pub fn log(&self) -> Option<Vec<Vec<append_log::Command>>> {
+        match &self.store {
+            Store::Single { redis, .. } => Some(append_log::read(redis.directory())),
+            Store::Sentinel(_) | Store::Cluster(_) => None,
+        }
+    }
 }
 
 /// A store, and what each instance has to call.
