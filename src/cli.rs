@@ -1,6 +1,6 @@
 //! The commands: `run`, `check`, `demo`.
 
-use crate::app::{self, StartError};
+use crate::app::{self, Reload, StartError, Watch};
 use crate::config::{Config, process_environment};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -66,9 +66,11 @@ fn load(path: Option<&PathBuf>) -> Result<Config, StartError> {
 }
 
 fn run(path: Option<PathBuf>, upgrade: bool) -> Result<(), StartError> {
+    let watch = Watch::of(path.clone());
     let config = load(path.as_ref())?;
     let started = app::start(config, upgrade)?;
-    app::run(started, Box::new(move || load(path.as_ref())), Vec::new())
+    let reload = Reload { load: Box::new(move || load(path.as_ref())), watch };
+    app::run(started, reload, Vec::new())
 }
 
 fn check(path: Option<&PathBuf>) -> Result<(), StartError> {

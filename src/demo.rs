@@ -6,7 +6,7 @@
 mod crowd;
 mod shop;
 
-use crate::app::{self, AddService, App, StartError};
+use crate::app::{self, AddService, App, Reload, StartError, Watch};
 use crate::config::{Config, Environment};
 use pingora::apps::http_app::HttpServer;
 use pingora::prelude::{Server, background_service};
@@ -53,7 +53,8 @@ pub fn run(listen: SocketAddr) -> Result<(), StartError> {
         .map_err(|errors| StartError(errors.iter().map(ToString::to_string).collect()))?;
     let started = app::start(config, false)?;
     let more: Vec<AddService> = vec![add_shop(shop), add_crowd(&started.app, listen)];
-    app::run(started, Box::new(|| Err(StartError(vec!["the demonstration has no file to reload".to_owned()]))), more)
+    let nothing = || Err(StartError(vec!["the demonstration has no file to reload".to_owned()]));
+    app::run(started, Reload { load: Box::new(nothing), watch: Watch::of(None) }, more)
 }
 
 fn free_address() -> Result<SocketAddr, StartError> {

@@ -10,8 +10,11 @@ use crate::rooms::LiveRoom;
 use crate::telemetry::rfc3339;
 use crate::telemetry::words::PollResult;
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
+
+/// Told beside the body: `away` while the store doesn't answer, so that nothing moves but no place is lost.
+const STORE: HeaderName = HeaderName::from_static("gatekeeper-store");
 
 /// The body of the answer, and what the waiting JSON is made of.
 #[derive(Clone, Debug, Serialize)]
@@ -88,7 +91,7 @@ async fn told(asked: &Asked<'_>, room: &LiveRoom, by_cookie: bool) -> Result<(Re
         return Err(super::enqueue::over_limit(&room.view().settings, retry_after));
     }
     // A place that is gone has no token any more, but the answer always carries one.
-    let (is_new, state) = (status.is_new, status.state);
+    let (is_new, state, connected) = (status.is_new, status.state, status.connected);
     status.token.get_or_insert_with(|| genuine.token.clone());
     let token = status.token.clone().unwrap_or_default();
     let mut body = status_body(status);
@@ -97,6 +100,9 @@ async fn told(asked: &Asked<'_>, room: &LiveRoom, by_cookie: bool) -> Result<(Re
         body.jwt_token = String::new();
     }
     let mut response = reply::json(StatusCode::OK, &body);
+    if !connected {
+        response.headers_mut().insert(STORE, HeaderValue::from_static("away"));
+    }
     if by_cookie && is_new {
         reply::set_cookie(&mut response, asked, room, &token);
     }

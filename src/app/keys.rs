@@ -34,6 +34,24 @@ pub fn configured(config: &Config) -> Result<(), StartError> {
     if config.tokens.secrets.is_empty() { Ok(()) } else { keyring(config).map(|_| ()) }
 }
 
+/// Visitors are known in the store by a secret of its own, or else the last of `secrets`: one that is dropped without
+/// being kept for this would make strangers of all who are in line.
+pub fn refuse_other_identity(old: &Config, new: &Config) -> Result<(), StartError> {
+    let of = |config: &Config| {
+        let secret = config.tokens.id_secret.as_ref().or(config.tokens.secrets.last());
+        secret.map(|secret| secret.expose().to_owned())
+    };
+    if of(old).is_none_or(|secret| of(new) == Some(secret)) {
+        return Ok(());
+    }
+    let place = crate::config::differing(old, new, &["tokens."]).into_iter().next();
+    let place = place.map(|(place, _)| place.to_string()).unwrap_or_default();
+    Err(StartError::one(format!(
+        "{place}tokens.id_secret: must stay what it was, or everybody in line becomes a stranger; where none was given it \
+         was the last of `secrets`: give that one as id_secret before it leaves the list"
+    )))
+}
+
 fn kept(directory: &Path) -> Result<String, StartError> {
     let path = directory.join(FILE);
     let failed = |error: std::io::Error| StartError::one(format!("server.state_dir: {}: {error}", path.display()));

@@ -4,6 +4,7 @@
 use super::drain;
 use super::sockets::Table;
 use super::upgrade::{self, Rendezvous};
+use super::watch::Watch;
 use super::{App, StartError};
 use crate::config::Config;
 use async_trait::async_trait;
@@ -17,11 +18,17 @@ use tokio::sync::watch;
 
 /// How often the gauges are brought up to date.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
+/// How often the configuration's files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the store is inspected.
 const INSPECT_EVERY: Duration = Duration::from_secs(10);
 
-/// Reads the configuration again.
-pub type Reload = Box<dyn Fn() -> Result<Config, StartError> + Send + Sync>;
+/// The configuration, to be read again.
+pub struct Reload {
+    pub load: Box<dyn Fn() -> Result<Config, StartError> + Send + Sync>,
+    /// Made before the configuration was read first, so that no change is missed.
+    pub watch: Watch,
+}
 
 /// Why a process leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +137,7 @@ impl Stop {
 /// Everything that runs beside the requests: syncs, health checks, gauges, reloads.
 pub struct Beside {
     pub app: Arc<App>,
-    pub reload: Reload,
+    pub reload: tokio::sync::Mutex<Reload>,
     pub place: Option<Rendezvous>,
 }
 
@@ -145,10 +152,20 @@ impl BackgroundService for Beside {
         tokio::spawn(inspect(Arc::clone(&self.app)));
         let mut hangup = on(SignalKind::hangup());
         let mut report = tokio::time::interval(REPORT_EVERY);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut reload = self.reload.lock().await;
         loop {
             tokio::select! {
                 _ = report.tick() => self.report(),
-                () = next(&mut hangup) => self.app.reload((self.reload)()).await,
+                _ = look.tick() => {
+                    if reload.watch.has_changed(self.app.templates()) {
+                        self.app.reload((reload.load)()).await;
+                    }
+                }
+                () = next(&mut hangup) => {
+                    reload.watch.note_read(self.app.templates());
+                    self.app.reload((reload.load)()).await;
+                }
             }
         }
     }

@@ -10,9 +10,11 @@ mod serve;
 mod sockets;
 mod target;
 mod upgrade;
+mod watch;
 
 pub use lifecycle::Reload;
 pub use serve::{AddService, run};
+pub use watch::Watch;
 
 use crate::api::{Api, Readiness};
 use crate::clock::Clock;
@@ -197,13 +199,18 @@ impl App {
         Duration::from_secs(self.live.pin().server.limits.keepalive_seconds + 1)
     }
 
-    /// Takes over another configuration, or nothing of it. What only a restart can change is named.
+    /// The templates in use.
+    fn templates(&self) -> Vec<std::path::PathBuf> {
+        self.live.pin().sites.iter().filter_map(|site| site.template.clone()).collect()
+    }
+
+    /// Takes over another configuration, or nothing of it.
     pub async fn reload(&self, loaded: Result<Config, StartError>) {
-        let taken_over = match loaded {
+        let result = match loaded {
             Ok(config) => self.take_over(config).await,
             Err(error) => Err(error),
         };
-        match taken_over {
+        match result {
             Ok(changes) => {
                 self.metrics.config_version.inc();
                 self.metrics.reloaded(ReloadResult::Ok);
@@ -217,20 +224,22 @@ impl App {
     }
 
     async fn take_over(&self, config: Config) -> Result<Vec<String>, StartError> {
+        let fixed = crate::config::differing(&self.live.pin(), &config, &NEEDS_RESTART);
+        if !fixed.is_empty() {
+            let line = |(place, path)| format!("{place}{path}: takes a restart, or an upgrade (run --upgrade)");
+            return Err(StartError(fixed.into_iter().map(line).collect()));
+        }
+        keys::refuse_other_identity(&self.live.pin(), &config)?;
         let keyring = keys::keyring(&config)?;
         let pages = load_pages(&config)?;
-        let origins = Origins::prepare(&config).await;
+        let origins = self.origins.prepare(&config).await.map_err(StartError::one)?;
         // Everything is made; from here on nothing fails. The configuration goes last: who pins it finds the rest.
         self.rooms.configure(&specs(&config, &self.metrics));
         self.room_metrics.store(Arc::new(metrics_of_rooms(&config, &self.metrics)));
         self.gate.replace_keys(keyring);
         self.pages.store(Arc::new(pages));
-        self.origins.replace(origins);
-        let changes = self.live.replace(config);
-        if changes.iter().any(|change| NEEDS_RESTART.iter().any(|path| change.contains(path))) {
-            tracing::warn!("listeners, threads, the store and the log change with a restart only");
-        }
-        Ok(changes)
+        self.origins.adopt(origins);
+        Ok(self.live.replace(config))
     }
 
     /// Brings readiness up to date.
@@ -240,7 +249,17 @@ impl App {
 }
 
 /// What a reload can't change.
-const NEEDS_RESTART: [&str; 5] = ["server.listen", "server.metrics_listen", "server.threads", "store.", "log."];
+const NEEDS_RESTART: [&str; 9] = [
+    "server.listen",
+    "server.metrics_listen",
+    "server.state_dir",
+    "server.threads",
+    "store.url",
+    "store.ca_file",
+    "store.timeout_ms",
+    "store.on_store_failure",
+    "log.",
+];
 
 fn specs(config: &Config, metrics: &Metrics) -> Vec<RoomSpec> {
     let spec = |room: &crate::config::RoomConfig| RoomSpec {

@@ -12,6 +12,7 @@ use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
 use pingora::listeners::tls::TlsSettings;
 use pingora::prelude::{Server, background_service};
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 /// Idle HTTP/2 connections are closed after this.
 const H2_IDLE: Duration = Duration::from_secs(120);
+/// Requests at a time on one HTTP/2 connection.
+const H2_STREAMS: u32 = 100;
 /// Idle connections to origins that are kept, per thread.
 const KEEPALIVE_POOL: usize = 512;
 /// pingora's drain, in seconds: longer than any of ours (`drain`), which ends the process.
@@ -55,6 +58,7 @@ pub fn run(started: Started, reload: Reload, more: Vec<AddService>) -> Result<()
         service.add_tcp(&address.to_string());
         server.add_service(service).add_dependency(&sockets);
     }
+    let reload = tokio::sync::Mutex::new(reload);
     let beside = Beside { app: Arc::clone(&app), reload, place: place.clone() };
     server.add_service(background_service("rooms", beside));
     for add in more {
@@ -83,12 +87,24 @@ fn gate(server: &Server, app: &Arc<App>, config: &Config) -> Result<Gate, StartE
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = Some(H2_IDLE);
     proxy.server_options = Some(options);
-    let connections = Connections { inner: Arc::new(proxy), app: Arc::clone(app) };
+    proxy.h2_options = Some(h2_options(config));
+    let h2c = config.server.listeners.iter().filter(|listener| listener.h2c).map(|listener| listener.addr).collect();
+    let connections = Connections { inner: Arc::new(proxy), app: Arc::clone(app), h2c };
     let mut service = Service::new("gate".to_owned(), connections);
     for listener in &config.server.listeners {
         listen(&mut service, listener)?;
     }
     Ok(service)
+}
+
+/// Bounded like HTTP/1 (pingora's defaults would be, `H2Options::default()` is not); a list may be as long as its header and
+/// its target together, so that what is longer gets its 431 or 414.
+fn h2_options(config: &Config) -> H2Options {
+    let limits = &config.server.limits;
+    let list = (limits.header_bytes + limits.target_bytes).saturating_mul(2).max(64 * 1024);
+    let mut options = default_h2_options();
+    options.max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX)).max_concurrent_streams(H2_STREAMS);
+    options
 }
 
 fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> {
@@ -97,12 +113,6 @@ fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> {
 
 fn listen<A>(service: &mut Service<A>, listener: &Listener) -> Result<(), StartError> {
     let address = listener.addr.to_string();
-    if listener.h2c {
-        // pingora waits for the first 24 bytes without a deadline: a guard around that has to come first.
-        return Err(StartError::one(format!(
-            "server.listeners: {address}: h2c is not served yet; use tls, or HTTP/1.1"
-        )));
-    }
     let Some(files) = &listener.tls else {
         service.add_tcp(&address);
         return Ok(());

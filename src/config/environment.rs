@@ -199,7 +199,7 @@ mod tests {
         let mut root = Node::empty();
         short_variables(&mut root, &env);
         let leaves = root.leaves();
-        assert_eq!(leaves["rooms[room2].keys[0].key"].expose(), "k2");
+        assert_eq!(leaves["rooms[room2].keys[0].key"].value.expose(), "k2");
         assert_eq!(leaves.len(), 4);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::Config;
+use super::{Config, Place};
 
 /// One configuration at a time. A request pins it once, at its start, and sees no other.
 #[derive(Debug)]
@@ -34,11 +34,22 @@ pub fn changes(old: &Config, new: &Config) -> Vec<String> {
     let (old, new) = (&old.leaves, &new.leaves);
     let altered = new.iter().filter_map(|(path, value)| match old.get(path) {
         None => Some(format!("added {path}")),
-        Some(before) if before.expose() != value.expose() => Some(format!("changed {path}")),
+        Some(before) if !before.is_like(value) => Some(format!("changed {path}")),
         Some(_) => None,
     });
     let removed = old.keys().filter(|path| !new.contains_key(*path)).map(|path| format!("removed {path}"));
     altered.chain(removed).collect()
+}
+
+/// What differs below these paths: where it is written in the new one, and its path.
+pub fn differing(old: &Config, new: &Config, below: &[&str]) -> Vec<(Place, String)> {
+    let (old, new) = (&old.leaves, &new.leaves);
+    let altered = new.iter().filter(|(path, leaf)| !old.get(*path).is_some_and(|before| before.is_like(leaf)));
+    let removed = old.iter().filter(|(path, _)| !new.contains_key(*path));
+    let all =
+        altered.map(|(path, leaf)| (leaf.place.clone(), path)).chain(removed.map(|(path, _)| (Place::Default, path)));
+    let is_below = |path: &str| below.iter().any(|prefix| path.starts_with(prefix));
+    all.filter(|(_, path)| is_below(path)).map(|(place, path)| (place, path.clone())).collect()
 }
 
 #[cfg(test)]
@@ -75,5 +86,8 @@ mod tests {
             ]
         );
         assert!(super::changes(&new, &new).is_empty());
+        let place = Place::Line("x.toml".into(), 2);
+        assert_eq!(differing(&old, &new, &["server.listen", "server.threads"]), [(place, "server.threads".to_owned())]);
+        assert_eq!(differing(&new, &old, &["server.threads"]), [(Place::Default, "server.threads".to_owned())]);
     }
 }

@@ -29,7 +29,7 @@ mod tree;
 pub use address::normal_host;
 pub use choices::{LogFormat, LogLevel, OnStoreFailure, SameSite, Scope};
 pub use environment::{Environment, process_environment};
-pub use live::{Live, changes};
+pub use live::{Live, changes, differing};
 pub use report::{ConfigError, Place};
 pub use rooms::{RoomConfig, RoomKey};
 pub use rules::{PathPattern, normal_escapes};
@@ -43,7 +43,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use report::{At, Report};
-use tree::{Node, Value};
+use tree::{Leaf, Node, Value};
 
 /// Every setting with its default and meaning: the reference, and the defaults themselves.
 pub const REFERENCE: &str = include_str!("../../conf/gatekeeper.toml");
@@ -61,7 +61,7 @@ pub struct Config {
     /// What works, but hardly as it was meant.
     pub warnings: Vec<ConfigError>,
     /// Every value that has no parts, to tell two configurations apart.
-    leaves: BTreeMap<String, Secret>,
+    leaves: BTreeMap<String, Leaf>,
 }
 
 /// What is logged, and how.

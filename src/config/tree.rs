@@ -4,6 +4,7 @@
 //! [`Node::fill`] adds defaults where nothing was said, [`Node::leaves`] lists what stands where.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -17,6 +18,26 @@ use super::secret::Secret;
 pub(super) struct Node {
     pub value: Value,
     pub place: Place,
+}
+
+/// A value that has no parts, as text.
+#[derive(Clone)]
+pub(super) struct Leaf {
+    pub value: Secret,
+    pub place: Place,
+}
+
+impl fmt::Debug for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f) // says that there is one, and no more
+    }
+}
+
+impl Leaf {
+    /// Whether the values are the same; where they stand doesn't matter.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.value.expose() == other.value.expose()
+    }
 }
 
 #[derive(Clone)]
@@ -161,13 +182,13 @@ impl Node {
 
     /// Every value that has no parts, by its path; elements of a list go by their name or first host where they have
     /// one, so that an insertion moves nothing.
-    pub fn leaves(&self) -> BTreeMap<String, Secret> {
+    pub fn leaves(&self) -> BTreeMap<String, Leaf> {
         let mut leaves = BTreeMap::new();
         self.add_leaves("", &mut leaves);
         leaves
     }
 
-    fn add_leaves(&self, path: &str, leaves: &mut BTreeMap<String, Secret>) {
+    fn add_leaves(&self, path: &str, leaves: &mut BTreeMap<String, Leaf>) {
         match &self.value {
             Value::Table(table) => {
                 for (name, node) in table {
@@ -181,7 +202,12 @@ impl Node {
                     node.add_leaves(&format!("{path}[{label}]"), leaves);
                 }
             }
-            _ => _ = leaves.insert(path.to_owned(), Secret::new(self.plain())),
+            _ => {
+                _ = {
+                    let leaf = Leaf { value: Secret::new(self.plain()), place: self.place.clone() };
+                    leaves.insert(path.to_owned(), leaf)
+                }
+            }
         }
     }
 

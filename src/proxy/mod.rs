@@ -8,6 +8,7 @@ mod answer;
 mod client;
 mod context;
 mod forward;
+mod opening;
 mod origin;
 mod path;
 mod request;
@@ -15,6 +16,7 @@ mod site;
 mod waiting;
 
 pub use client::{Client, Scheme};
+pub use opening::open;
 pub use origin::Origins;
 pub use path::PathView;
 
@@ -108,7 +110,7 @@ impl ProxyHttp for Door {
     async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
         context.attempts += 1;
         context.origin_asked = Some(self.rooms.clock().own_micros());
-        let site = context.site.ok_or_else(|| Error::new(ErrorType::HTTPStatus(500)))?;
+        let site = context.site().ok_or_else(|| Error::new(ErrorType::HTTPStatus(500)))?;
         self.origins.choose(site, context.is_upgrade).map(Box::new)
     }
 

@@ -17,18 +17,22 @@ use tokio::sync::watch;
 
 /// Names are looked up again so often.
 const RESOLVE_EVERY_SECONDS: u64 = 10;
-/// A reload waits so long for names.
-const RESOLVE: Duration = Duration::from_secs(5);
 /// A connection to an origin that lies idle for longer is closed.
 const IDLE: Duration = Duration::from_secs(60);
 /// What can't be written for so long is given up.
 const WRITE: Duration = Duration::from_secs(30);
 
+/// Looking names up may hold up a reload for so long.
+const RESOLVE: Duration = Duration::from_secs(5);
+
 /// One site's origins.
 struct Pool {
     site: Site,
-    balancer: LoadBalancer<RoundRobin>,
+    balancer: Arc<LoadBalancer<RoundRobin>>,
 }
+
+/// The pools of a configuration, ready to take requests.
+pub struct Prepared(Vec<Arc<Pool>>);
 
 /// The origins of all sites, in the order of the configuration.
 pub struct Origins {
@@ -36,40 +40,60 @@ pub struct Origins {
     metrics: Arc<Metrics>,
 }
 
-/// The origins of another configuration, ready to be taken over.
-pub struct Prepared(Vec<Arc<Pool>>);
-
 impl Origins {
+    /// Of a process that begins: nothing is known until [`Origins::keep`] had its first look.
     pub fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
-        Self { pools: ArcSwap::from_pointee(pools(config)), metrics }
+        let pools = config.sites.iter().map(|site| Arc::new(Pool::new(site))).collect();
+        Self { pools: ArcSwap::from_pointee(pools), metrics }
     }
 
-    /// What a configuration says, with names looked up, so that the first request after [`Origins::replace`] finds an
-    /// origin. The health of each is found out anew.
-    pub async fn prepare(config: &Config) -> Prepared {
-        let pools = pools(config);
-        for pool in &pools {
-            if tokio::time::timeout(RESOLVE, pool.look_up()).await.is_err() {
-                tracing::warn!(site = site_name(&pool.site), "its origins' names take too long to be looked up");
+    /// Makes what another configuration needs, while requests go on with what there is. Origins that stay keep what is known
+    /// of their health; new ones are looked up.
+    ///
+    /// # Errors
+    /// A name can't be looked up; the text says of which site.
+    pub async fn prepare(&self, config: &Config) -> std::result::Result<Prepared, String> {
+        let current = self.pools.load_full();
+        let mut pools = Vec::new();
+        for site in &config.sites {
+            let same = |pool: &&Arc<Pool>| pool.site.origins == site.origins && pool.site.health == site.health;
+            if let Some(known) = current.iter().find(same) {
+                pools.push(Arc::new(Pool { site: site.clone(), balancer: Arc::clone(&known.balancer) }));
+                continue;
             }
+            let pool = Pool::new(site);
+            let found = tokio::time::timeout(RESOLVE, pool.balancer.update()).await;
+            if !matches!(found, Ok(Ok(()))) {
+                return Err(format!("sites[{}].origins: no address can be found", site_name(site)));
+            }
+            pool.balancer.backends().run_health_check(true).await;
+            pools.push(Arc::new(pool));
         }
-        Prepared(pools)
+        Ok(Prepared(pools))
     }
 
     /// Takes over what was prepared.
-    pub fn replace(&self, prepared: Prepared) {
-        self.pools.store(Arc::new(prepared.0));
+    pub fn adopt(&self, prepared: Prepared) {
+        let old = self.pools.swap(Arc::new(prepared.0));
+        for pool in old.iter() {
+            for backend in pool.balancer.backends().get_backend().iter() {
+                self.metrics.forget_origin(&site_name(&pool.site), &name_of(backend));
+            }
+        }
+        self.pools.load().iter().for_each(|pool| self.report(pool));
     }
 
-    /// A healthy origin of a site, as a peer to connect to.
-    pub fn choose(&self, site: usize, is_upgrade: bool) -> Result<HttpPeer> {
+    /// A healthy origin of a site, as a peer to connect to. A request that began before a reload asks for a site as it was
+    /// then: it goes to the same origins, or to those that the site's hosts have now.
+    pub fn choose(&self, site: &Site, is_upgrade: bool) -> Result<HttpPeer> {
         let pools = self.pools.load();
-        let pool = pools.get(site).ok_or_else(|| Error::new(ErrorType::HTTPStatus(502)))?;
+        let pool = pools.iter().find(|pool| pool.site.hosts == site.hosts && pool.site.origins == site.origins);
+        let pool = pool.or_else(|| pools.iter().find(|pool| pool.site.hosts == site.hosts));
+        let pool = pool.ok_or_else(|| Error::new(ErrorType::HTTPStatus(502)))?;
         let backend = pool.balancer.select(b"", 64).ok_or_else(|| Error::new(ErrorType::HTTPStatus(502)))?;
         let origin = backend.ext.get::<Origin>();
         let (is_tls, name) = origin.map_or((false, String::new()), |origin| (origin.tls, origin.host.clone()));
         let mut peer = HttpPeer::new(backend.addr, is_tls, name);
-        let site = &pool.site;
         peer.options.connection_timeout = Some(Duration::from_secs(site.connect_seconds));
         peer.options.total_connection_timeout = Some(Duration::from_secs(site.connect_seconds * 2));
         let read = if is_upgrade { site.upgrade_read_seconds } else { site.read_seconds };
@@ -97,8 +121,10 @@ impl Origins {
             let pools = self.pools.load_full();
             for pool in pools.iter() {
                 let is_new = !seen.iter().any(|known| Arc::ptr_eq(known, pool));
-                if is_new || passed.is_multiple_of(RESOLVE_EVERY_SECONDS) {
-                    pool.look_up().await;
+                if (is_new || passed.is_multiple_of(RESOLVE_EVERY_SECONDS))
+                    && let Err(error) = pool.balancer.update().await
+                {
+                    tracing::warn!(error = %error.etype().as_str(), "an origin's name can't be looked up");
                 }
                 if is_new || passed.is_multiple_of(pool.site.health.interval_seconds.max(1)) {
                     pool.balancer.backends().run_health_check(true).await;
@@ -114,10 +140,13 @@ impl Origins {
         let name = site_name(&pool.site);
         for backend in pool.balancer.backends().get_backend().iter() {
             let up = pool.balancer.backends().ready(backend);
-            let origin = backend.ext.get::<Origin>().map_or_else(|| backend.addr.to_string(), ToString::to_string);
-            self.metrics.origin_up(&name, &origin).set(i64::from(up));
+            self.metrics.origin_up(&name, &name_of(backend)).set(i64::from(up));
         }
     }
+}
+
+fn name_of(backend: &Backend) -> String {
+    backend.ext.get::<Origin>().map_or_else(|| backend.addr.to_string(), ToString::to_string)
 }
 
 /// A site's name in the metrics: its first host.
@@ -128,21 +157,11 @@ pub fn site_name(site: &Site) -> String {
     }
 }
 
-fn pools(config: &Config) -> Vec<Arc<Pool>> {
-    config.sites.iter().map(|site| Arc::new(Pool::new(site))).collect()
-}
-
 impl Pool {
     fn new(site: &Site) -> Self {
         let mut backends = Backends::new(Box::new(Names(site.origins.clone())));
         backends.set_health_check(health_check(site));
-        Self { site: site.clone(), balancer: LoadBalancer::from_backends(backends) }
-    }
-
-    async fn look_up(&self) {
-        if let Err(error) = self.balancer.update().await {
-            tracing::warn!(error = %error.etype().as_str(), "an origin's name can't be looked up");
-        }
+        Self { site: site.clone(), balancer: Arc::new(LoadBalancer::from_backends(backends)) }
     }
 }
 

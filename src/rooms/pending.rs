@@ -45,8 +45,10 @@ impl Pending {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.heartbeats.is_empty() && self.renewals.is_empty() && self.finished.is_empty()
+    /// Whether there is more than one call may carry.
+    pub fn overflows(&self) -> bool {
+        let most = self.heartbeats.len().max(self.renewals.len()).max(self.finished.len());
+        most > Report::CHUNK
     }
 
     /// Takes what one call may carry.
@@ -94,7 +96,7 @@ mod tests {
         pending.finish(Visitor([2; 16]), Ticket(1));
         let batch = pending.take();
         assert_eq!(batch.heartbeats, [heartbeat(1, 5)]);
-        assert!(pending.is_empty());
+        assert_eq!(pending.take().heartbeats, []);
         pending.heartbeat(heartbeat(1, 4));
         pending.put_back(batch);
         let batch = pending.take();
@@ -109,7 +111,7 @@ mod tests {
             visitor[..8].copy_from_slice(&n.to_be_bytes());
             pending.heartbeat(Heartbeat { visitor: Visitor(visitor), ..heartbeat(0, n) });
         }
-        let sizes: Vec<usize> = (0..4).map(|_| pending.take().heartbeats.len()).collect();
-        assert_eq!(sizes, [500, 500, 200, 0]);
+        let sizes = [(); 4].map(|()| (pending.overflows(), pending.take().heartbeats.len()));
+        assert_eq!(sizes, [(true, 500), (true, 500), (false, 200), (false, 0)]);
     }
 }

@@ -19,6 +19,8 @@ use tokio::sync::watch;
 
 /// A first registration waits for the sync that carries it, but not longer than this.
 const REGISTRATION_WAITS: Duration = Duration::from_millis(450);
+/// A stay that began so lately began with this call.
+const JUST_NOW_MS: u64 = 500;
 
 /// The store gave no answer; nothing is lost, the call may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,7 +153,7 @@ impl LiveRoom {
         let defaults = self.defaults.load();
         let mut arrival = self.told(self.store.arrive(self.reference(&defaults), newcomer).await)?;
         match &mut arrival {
-            Arrival::Admitted(stay) => self.stays().note(newcomer.visitor, newcomer.ticket, *stay),
+            Arrival::Admitted(stay) => self.note_stay(newcomer.visitor, newcomer.ticket, *stay),
             Arrival::Entered { position } => *position = self.at_least(*position, newcomer.ticket),
             _ => {}
         }
@@ -173,11 +175,18 @@ impl LiveRoom {
         let defaults = self.defaults.load();
         let mut standing = self.told(self.store.claim(self.reference(&defaults), visitor, ticket).await)?;
         match &mut standing {
-            Standing::Ready(stay) => self.stays().note(visitor, ticket, *stay),
+            Standing::Ready(stay) => self.note_stay(visitor, ticket, *stay),
             Standing::Waiting { position } => *position = self.at_least(*position, ticket),
             Standing::Spent | Standing::Unknown => {}
         }
         Ok(standing)
+    }
+
+    /// A stay that was just begun through another instance is not counted here.
+    fn note_stay(&self, visitor: Visitor, ticket: Ticket, stay: Stay) {
+        if self.stays().note(visitor, ticket, stay) && self.now().ms_since(stay.since) < JUST_NOW_MS {
+            self.metrics.admitted.inc();
+        }
     }
 
     /// While the store is away only a part of the line is counted.

@@ -19,17 +19,19 @@ pub struct Stays {
 }
 
 impl Stays {
-    /// Takes note of a stay, or of its extension.
-    pub fn note(&mut self, visitor: Visitor, ticket: Ticket, stay: Stay) {
+    /// Takes note of a stay, or of its extension; `true` where it wasn't known.
+    pub fn note(&mut self, visitor: Visitor, ticket: Ticket, stay: Stay) -> bool {
         let key = (visitor, ticket);
-        if self.known.insert(key, stay).is_none() {
-            self.order.push_back(key);
-            if self.order.len() > LIMIT
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.known.remove(&oldest);
-            }
+        if self.known.insert(key, stay).is_some() {
+            return false;
         }
+        self.order.push_back(key);
+        if self.order.len() > LIMIT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
     }
 
     /// Forgets what ended before `limit`, as far as the oldest ones go.

@@ -31,8 +31,6 @@ pub struct SyncState {
     opens: bool,
     /// The settings that a store which forgot them has to be given, with their version.
     restore: Option<(u64, crate::queue::Change)>,
-    /// The epoch, and the turns given in it so far.
-    admitted: (u64, u64),
 }
 
 impl SyncState {
@@ -84,11 +82,15 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 impl LiveRoom {
-    /// One tick: syncs until everything is handed up and everything new is known.
+    /// One tick: syncs until what had gathered is handed up and everything new is known. What comes in meanwhile waits for
+    /// the next one, or a crowd would keep the calls going for its trickle.
     pub async fn tick(&self, state: &mut SyncState) {
         for _ in 0..CALLS_PER_TICK {
             let begun = self.begin_sync();
-            let batch = self.pending().take();
+            let (is_last, batch) = {
+                let mut pending = self.pending();
+                (!pending.overflows(), pending.take())
+            };
             let report = Report {
                 instance: self.instance,
                 known: Known { settings: self.changed().0, ..state.known },
@@ -110,7 +112,7 @@ impl LiveRoom {
                         self.apply(state, synced, &defaults);
                     }
                     self.done.send_replace(begun);
-                    if !more && self.pending().is_empty() && state.restore.is_none() {
+                    if is_last && !more && state.restore.is_none() {
                         return;
                     }
                 }
@@ -151,7 +153,7 @@ impl LiveRoom {
         if state.failing_since.take().is_some() {
             tracing::info!(room = self.name(), "the store answers again");
         }
-        self.measure(state, &snapshot);
+        self.measure(&snapshot, false);
         self.update_view(|view| {
             *view = View { snapshot: snapshot.clone(), settings: settings.clone(), rate, contact: Contact::Shared };
         });
@@ -182,15 +184,11 @@ impl LiveRoom {
         }
     }
 
-    fn measure(&self, state: &mut SyncState, snapshot: &Snapshot) {
+    fn measure(&self, snapshot: &Snapshot, alone: bool) {
         let metrics = self.metrics();
         metrics.waiting.set(i64::try_from(snapshot.waiting()).unwrap_or(i64::MAX));
         metrics.ready.set(i64::try_from(snapshot.ready).unwrap_or(i64::MAX));
-        // Turns given before this instance met the store, or by a store that began anew, aren't news.
-        if state.admitted.0 == snapshot.epoch {
-            metrics.admitted.inc_by(snapshot.admitted.saturating_sub(state.admitted.1));
-        }
-        state.admitted = (snapshot.epoch, snapshot.admitted);
+        metrics.alone.set(i64::from(alone));
     }
 
     /// The store is away, and this instance admits its share.
@@ -199,7 +197,7 @@ impl LiveRoom {
         self.note_limited(synced.limited, now);
         let settings = Settings::with(defaults, &self.changed().1);
         self.forget_old(state, &settings, now);
-        self.measure(state, &synced.snapshot);
+        self.measure(&synced.snapshot, true);
         let own = Arc::new(synced.snapshot);
         let since = match self.view().contact {
             Contact::Alone { since, .. } => since,

@@ -105,6 +105,7 @@ impl Metrics {
         // An error says that it wasn't there.
         let _ = self.rooms.waiting.remove_label_values(&[name]);
         let _ = self.rooms.ready.remove_label_values(&[name]);
+        let _ = self.rooms.alone.remove_label_values(&[name]);
     }
 
     /// The handles of a site.
@@ -154,6 +155,7 @@ struct RoomVecs {
     would_have_waited: IntCounterVec,
     waiting: IntGaugeVec,
     ready: IntGaugeVec,
+    alone: IntGaugeVec,
 }
 
 impl RoomVecs {
@@ -171,11 +173,7 @@ impl RoomVecs {
                 ORIGIN_BUCKETS,
                 "Seconds from handing a request to the origin until its response header.",
             )?,
-            admitted: make.counters(
-                "admitted_total",
-                room,
-                "Turns claimed through this instance, walk-ins included.",
-            )?,
+            admitted: make.counters("admitted_total", room, "Turns taken through this instance, walk-ins included.")?,
             finished: make.counters(
                 "finished_total",
                 room,
@@ -199,6 +197,11 @@ impl RoomVecs {
                 room,
                 "People who may pass, over all instances, as of the last sync; take the maximum, not the sum.",
             )?,
+            alone: make.gauges(
+                "alone",
+                room,
+                "1 while the store is away and this instance admits its share by itself, else 0.",
+            )?,
         })
     }
 }
@@ -217,6 +220,7 @@ pub struct RoomMetrics {
     pub would_have_waited: IntCounter,
     pub waiting: IntGauge,
     pub ready: IntGauge,
+    pub alone: IntGauge,
 }
 
 impl RoomMetrics {
@@ -233,6 +237,7 @@ impl RoomMetrics {
             would_have_waited: vecs.would_have_waited.with_label_values(&[room]),
             waiting: vecs.waiting.with_label_values(&[room]),
             ready: vecs.ready.with_label_values(&[room]),
+            alone: vecs.alone.with_label_values(&[room]),
         }
     }
 

@@ -158,6 +158,7 @@ async fn hold_admits_nobody_and_keeps_every_place() {
     let mut line = house.enqueue(["a", "b", "c", "d"]).await;
     let mut order = house.admit(&mut line, 1, SOON).await;
     let jwt = line[0].jwt.clone();
+    house.synced().await;
     house.redis.kill9();
     house.away().await;
     let begun = Instant::now();

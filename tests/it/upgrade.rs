@@ -1,6 +1,7 @@
 //! An instance is replaced by the next version of itself while people use it: `run --upgrade`, then SIGQUIT to the old one.
 
 use crate::support::client::{Browser, websocket};
+use crate::support::crowd::{Connection, Crowd};
 use crate::support::gatekeeper::{Gatekeeper, Place, Setup};
 use crate::support::origin::{Answer, Origin};
 use crate::support::ports::free_port;
@@ -9,16 +10,9 @@ use crate::support::redis::Redis;
 use crate::support::{SOON, eventually};
 use futures_util::{SinkExt, StreamExt};
 use http::Method;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 /// One gets in an hour: who comes later waits for the whole test.
@@ -53,101 +47,6 @@ impl House {
     }
 }
 
-/// One HTTP/1.1 connection, kept as long as the answers allow.
-struct Connection(TcpStream);
-
-/// An answer's status, whether the connection ends with it, and its body.
-struct Reply {
-    status: u16,
-    closes: bool,
-    body: String,
-}
-
-impl Connection {
-    async fn open(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self(TcpStream::connect(address).await?))
-    }
-
-    async fn get(&mut self, path: &str, more: &str) -> io::Result<Reply> {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n{more}\r\n");
-        self.0.write_all(head.as_bytes()).await?;
-        let mut read = Vec::new();
-        loop {
-            if let Some(reply) = parse(&read) {
-                return Ok(reply);
-            }
-            if self.0.read_buf(&mut read).await? == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, String::from_utf8_lossy(&read).into_owned()));
-            }
-        }
-    }
-}
-
-/// A whole answer with a length; `None` while more is to come.
-fn parse(bytes: &[u8]) -> Option<Reply> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let head = head.to_ascii_lowercase();
-    let length: usize = head.split_once("content-length: ")?.1.lines().next()?.parse().ok()?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    (body.len() >= length).then(|| Reply { status, closes: head.contains("connection: close"), body: body.to_owned() })
-}
-
-/// People who come all the time, until it is dropped or asked for its count.
-struct Crowd {
-    over: Arc<AtomicBool>,
-    answers: Arc<AtomicUsize>,
-    people: Vec<JoinHandle<Vec<String>>>,
-}
-
-impl Crowd {
-    /// Some on a new connection each time, some on one that they keep.
-    fn before(gate: SocketAddr) -> Self {
-        let (over, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let person = |keeps| tokio::spawn(come_and_go(gate, keeps, Arc::clone(&over), Arc::clone(&answers)));
-        let people = [true, true, true, false, false, false].map(person).into();
-        Self { over, answers, people }
-    }
-
-    /// Everything that went wrong, and how many were answered.
-    async fn end(self) -> (Vec<String>, usize) {
-        self.over.store(true, Ordering::Relaxed);
-        let mut wrong = Vec::new();
-        for person in self.people {
-            wrong.extend(person.await.unwrap());
-        }
-        (wrong, self.answers.load(Ordering::Relaxed))
-    }
-}
-
-async fn come_and_go(gate: SocketAddr, keeps: bool, over: Arc<AtomicBool>, answers: Arc<AtomicUsize>) -> Vec<String> {
-    let (mut wrong, mut kept) = (Vec::new(), None);
-    while !over.load(Ordering::Relaxed) {
-        let more = if keeps { "" } else { "Connection: close\r\n" };
-        let asked = async {
-            let mut connection = match kept.take() {
-                Some(connection) => connection,
-                None => Connection::open(gate).await?,
-            };
-            let reply = connection.get("/shop", more).await?;
-            io::Result::Ok((connection, reply))
-        };
-        match timeout(SOON, asked).await {
-            Ok(Ok((connection, reply))) => {
-                answers.fetch_add(1, Ordering::Relaxed);
-                if reply.status != 200 {
-                    wrong.push(format!("{}: {}", reply.status, reply.body));
-                }
-                kept = (keeps && !reply.closes).then_some(connection);
-            }
-            Ok(Err(error)) => wrong.push(format!("{error:?} on a {} connection", if keeps { "kept" } else { "new" })),
-            Err(_) => wrong.push("no answer".to_owned()),
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
-    wrong
-}
-
 #[tokio::test]
 async fn five_upgrades_in_a_row_lose_no_request() {
     let mut house = house("", "").await;
@@ -155,15 +54,14 @@ async fn five_upgrades_in_a_row_lose_no_request() {
     let mut old = Vec::new();
     for _ in 0..5 {
         old.push(house.upgrade().await);
-        let before = crowd.answers.load(Ordering::Relaxed);
-        eventually(SOON, async || (crowd.answers.load(Ordering::Relaxed) > before + 50).then_some(())).await;
+        let before = crowd.answers();
+        eventually(SOON, async || (crowd.answers() > before + 50).then_some(())).await;
     }
     for gate in &old {
         // Nobody keeps a connection to it, so it leaves long before its hour is over.
         assert_eq!(gate.wait_exit(SOON * 2).await.code(), Some(0));
     }
-    let (wrong, answers) = crowd.end().await;
-    assert!(wrong.is_empty(), "{} of {answers} went wrong: {wrong:?}", wrong.len());
+    crowd.end_well().await;
     let pid = std::fs::read_to_string(house.gate.place().state_dir().join("upgrade/pid")).unwrap();
     assert_eq!(pid.trim(), house.gate.process().pid().to_string());
 }
@@ -280,8 +178,7 @@ async fn a_successor_that_fails_changes_nothing() {
     assert_eq!(house.gate.get("/health/ready").await.status, 200);
     std::fs::write(&file, right).unwrap();
     let _old = house.upgrade().await;
-    let (wrong, answers) = crowd.end().await;
-    assert!(wrong.is_empty(), "{} of {answers} went wrong: {wrong:?}", wrong.len());
+    crowd.end_well().await;
 }
 
 #[tokio::test]

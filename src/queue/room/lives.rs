@@ -16,8 +16,8 @@ impl Room {
         room
     }
 
-    /// The room of an instance that is left alone: it gives no turn before `from`, and none to the tickets up to
-    /// `watermark`, of which only the store knows whether they are spent.
+    /// The room of an instance that is left alone: it gives no turn before `from`. `watermark`: what the store had given
+    /// by then.
     pub fn alone(epoch: u64, share: &Settings, watermark: Ticket, from: Time) -> Self {
         let mut room = Self { watermark, ..Self::new(epoch, share) };
         room.epoch.hold(from);
@@ -49,6 +49,11 @@ impl Room {
     /// Whether the visitor holds a turn by this ticket.
     pub fn holds(&self, visitor: Visitor, ticket: Ticket) -> bool {
         self.turns.holds(visitor, ticket)
+    }
+
+    /// Whether the visitor stands in line.
+    pub fn waits(&self, visitor: Visitor) -> bool {
+        self.line.find(visitor).is_some()
     }
 
     /// Whether this ticket's turn is held or over, as far as this room knows.

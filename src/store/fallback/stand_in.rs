@@ -1,22 +1,31 @@
 //! An instance's own machine, while the shared store is away: it gives this instance's share.
 //!
 //! Instances that can't talk can't agree: order and "one place each" hold among those whom this instance heard. Only the
-//! store knows which of the tickets up to its watermark are spent, so those wait for it: their place is kept.
+//! store knows which of the tickets up to its watermark are spent, so those wait for it: their place is kept. But who was
+//! called in the last seconds before the store was lost, and did not hear it, stands at the head of the line here: no turn
+//! is so short that it could be over already.
 
 use crate::queue::{
     Arrival, Change, Finished, Heartbeat, Known, Mode, Newcomer, Report, Room, SETTLE_MS, Settings, Snapshot, Standing,
     Synced, Ticket, Time, Visitor, Window,
 };
 use crate::store::StoreError;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// More heartbeats of tickets that wait for the store are not kept: they come again.
 const KEPT: usize = 200_000;
+
+/// Who was called so lately may not have heard it.
+const LATELY_MS: u64 = 5000;
+/// For so long such a ticket may take a turn here: less than the shortest ready time, so it is no second one.
+const CALLED_MS: u64 = 30_000;
 
 /// What the shared store said last.
 #[derive(Clone, Debug, Default)]
 pub struct Last {
     watermark: Ticket,
+    /// Earlier ones with their time, of the last seconds.
+    watermarks: VecDeque<(Time, Ticket)>,
     ready: u64,
     instances: u64,
     changed: Change,
@@ -24,11 +33,23 @@ pub struct Last {
 
 impl Last {
     pub fn learn(&mut self, synced: &Synced) {
-        let Snapshot { watermark, ready, instances, .. } = synced.snapshot;
+        let Snapshot { watermark, ready, instances, taken, .. } = synced.snapshot;
         (self.watermark, self.ready, self.instances) = (watermark, ready, instances);
+        if self.watermarks.back().is_none_or(|(_, known)| *known != watermark) {
+            self.watermarks.push_back((taken, watermark));
+        }
+        while self.watermarks.get(1).is_some_and(|(when, _)| taken.ms_since(*when) >= LATELY_MS) {
+            self.watermarks.pop_front();
+        }
         if let Some((_, changed)) = &synced.settings {
             self.changed.clone_from(changed);
         }
+    }
+
+    /// The watermark some seconds before this moment.
+    fn earlier_watermark(&self, now: Time) -> Ticket {
+        let mut earlier = self.watermarks.iter().filter(|(when, _)| now.ms_since(*when) >= LATELY_MS);
+        earlier.next_back().or_else(|| self.watermarks.front()).map_or(self.watermark, |(_, watermark)| *watermark)
     }
 
     /// The settings in force.
@@ -41,8 +62,11 @@ impl Last {
 #[derive(Debug)]
 pub struct StandIn {
     room: Room,
-    /// The store's watermark: of tickets up to it only the store knows whether they are spent.
+    /// The store's watermark, and that of some seconds earlier: of tickets up to it only the store knows whether they are
+    /// spent.
     floor: Ticket,
+    earlier_floor: Ticket,
+    began: Time,
     instances: u64,
     /// This instance's share of the turns that are held and that it has not seen yet, and when the last of them ends.
     unseen: u64,
@@ -59,6 +83,8 @@ impl StandIn {
         Self {
             room: Room::alone(now.0.max(1), &settings.share(instances), last.watermark, from),
             floor: last.watermark,
+            earlier_floor: last.earlier_watermark(now),
+            began: now,
             instances,
             unseen: last.ready.div_ceil(instances),
             unseen_until: now.plus_seconds(settings.ready_ttl_seconds),
@@ -94,7 +120,7 @@ impl StandIn {
 
     /// As [`Room::claim`].
     pub fn claim(&mut self, visitor: Visitor, ticket: Ticket, now: Time) -> Result<Standing, StoreError> {
-        if ticket <= self.floor && !self.room.knows(visitor, ticket) {
+        if self.may_be_spent(visitor, ticket, now) {
             return Err(only_the_store_knows());
         }
         Ok(self.room.claim(visitor, ticket, now))
@@ -114,8 +140,8 @@ impl StandIn {
         let seen = seen.chain(report.finished.iter().copied());
         let new = seen.filter(|(visitor, ticket)| !self.room.knows(*visitor, *ticket)).count();
         self.unseen = self.unseen.saturating_sub(new as u64);
-        let (may_be_spent, heartbeats): (Vec<_>, Vec<_>) =
-            report.heartbeats.iter().copied().partition(|heartbeat| heartbeat.ticket <= self.floor);
+        let (may_be_spent, heartbeats): (Vec<Heartbeat>, Vec<Heartbeat>) =
+            report.heartbeats.iter().partition(|beat| self.may_be_spent(beat.visitor, beat.ticket, now));
         for heartbeat in may_be_spent {
             if self.kept.len() < KEPT {
                 self.kept.insert(heartbeat.visitor, heartbeat);
@@ -132,6 +158,11 @@ impl StandIn {
             ..Report::default()
         };
         Synced { settings: None, alone: true, ..self.room.sync(&report, now) }
+    }
+
+    fn may_be_spent(&self, visitor: Visitor, ticket: Ticket, now: Time) -> bool {
+        let floor = if now.ms_since(self.began) < CALLED_MS { self.earlier_floor } else { self.floor };
+        ticket <= floor && !self.room.knows(visitor, ticket) && !self.room.waits(visitor)
     }
 
     /// The turns given in the window of the last one, and all that were given.

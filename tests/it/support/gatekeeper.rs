@@ -37,6 +37,8 @@ pub struct Setup {
     /// Inside the room's `settings = { … }`.
     pub settings: String,
     pub server: String,
+    /// Further lines of the listener; where there are none it is written in its short form.
+    pub listener: String,
     pub store: String,
     pub tokens: String,
     pub room: String,
@@ -56,6 +58,7 @@ impl Default for Setup {
             secrets: vec![SECRET.to_owned()],
             settings: text(),
             server: text(),
+            listener: text(),
             store: text(),
             tokens: text(),
             room: text(),
@@ -86,16 +89,21 @@ impl Setup {
 
     /// The configuration file.
     pub fn toml(&self, place: &Place) -> String {
-        let Self { settings, server, store, tokens, room, site, more, .. } = self;
+        let Self { settings, server, listener, store, tokens, room, site, more, .. } = self;
         let origins: Vec<String> = self.origins.iter().map(SocketAddr::to_string).collect();
         let (origins, secrets) = (list(&origins), list(&self.secrets));
         let url = self.store_url.as_ref().map(|url| format!("url = {}\n", quoted(url))).unwrap_or_default();
         let store = if url.is_empty() && store.is_empty() { url } else { format!("[store]\n{url}{store}\n") };
         let (listen, metrics) = (quoted(&place.listen.to_string()), quoted(&place.metrics.to_string()));
+        let (short, long) = if listener.is_empty() {
+            (format!("listen = [{listen}]"), String::new())
+        } else {
+            (String::new(), format!("[[server.listeners]]\naddr = {listen}\n{listener}"))
+        };
         let state = quoted(&place.state_dir().display().to_string());
         format!(
             r#"[server]
-listen = [{listen}]
+{short}
 metrics_listen = {metrics}
 state_dir = {state}
 {server}
@@ -113,6 +121,7 @@ hosts = ["*"]
 origins = [{origins}]
 room = "checkout"
 {site}
+{long}
 {more}
 "#
         )

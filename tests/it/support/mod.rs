@@ -7,6 +7,7 @@
 
 pub mod append_log;
 pub mod client;
+pub mod crowd;
 pub mod doors;
 pub mod gatekeeper;
 pub mod metrics;
