@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A first registration waits for the sync that carries it, but not longer than this.
-const REGISTRATION_WAITS: Duration = Duration::from_millis(450);
+/// What waits for the sync that carries it doesn't wait longer than this.
+const CARRIED_WITHIN: Duration = Duration::from_millis(450);
 /// A stay that began so lately began with this call.
 const JUST_NOW_MS: u64 = 500;
 
@@ -126,7 +126,6 @@ impl LiveRoom {
 
     /// Gathers a first registration and waits for the sync that carries it: so that who is told a place has it.
     pub async fn register(&self, heartbeat: Heartbeat) -> Registration {
-        let mut done = self.done.subscribe();
         let carried_by = {
             let mut pending = self.pending();
             self.metrics.heartbeats.inc();
@@ -134,18 +133,26 @@ impl LiveRoom {
             self.begun.load(Ordering::SeqCst) + 1
         };
         let key = (heartbeat.visitor, heartbeat.ticket);
-        match tokio::time::timeout(REGISTRATION_WAITS, done.wait_for(|done| *done >= carried_by)).await {
-            Ok(Ok(_)) if self.lock_limited().contains_key(&key) => Registration::Limited,
-            Ok(Ok(_)) => Registration::Done,
-            _ => Registration::Pending,
+        match self.is_carried(carried_by).await {
+            true if self.lock_limited().contains_key(&key) => Registration::Limited,
+            true => Registration::Done,
+            false => Registration::Pending,
         }
     }
 
-    /// Gathers the extension of a stay; it goes up with the next sync.
-    pub fn renew(&self, renewal: Renewal) {
+    /// Gathers the extension of a stay; it goes up with the next sync, whose number is the answer.
+    pub fn renew(&self, renewal: Renewal) -> u64 {
         self.metrics.renewals.inc();
         self.stays().note(renewal.visitor, renewal.ticket, renewal.stay);
-        self.pending().renewal(renewal);
+        let mut pending = self.pending();
+        pending.renewal(renewal);
+        self.begun.load(Ordering::SeqCst) + 1
+    }
+
+    /// Waits for the sync of that number, but not for long.
+    async fn is_carried(&self, by: u64) -> bool {
+        let mut done = self.done.subscribe();
+        tokio::time::timeout(CARRIED_WITHIN, done.wait_for(|done| *done >= by)).await.is_ok_and(|done| done.is_ok())
     }
 
     /// Asks the store for a place, or to let in on the spot.
@@ -201,16 +208,23 @@ impl LiveRoom {
         if self.is_revoked(visitor, ticket) {
             return FinishOutcome::NotReady;
         }
-        let defaults = self.defaults.load();
+        let stay = stay.filter(|stay| stay.until > self.now());
+        let mut answer = self.finish_in_store(visitor, ticket).await;
+        // The token says otherwise: the store forgot the turn, or hasn't heard yet of one that an instance gave alone.
+        if let (Ok(Finished::NotReady), Some(stay)) = (answer, stay) {
+            let carried_by = self.renew(Renewal { visitor, ticket, stay });
+            if self.is_carried(carried_by).await {
+                answer = self.finish_in_store(visitor, ticket).await;
+            }
+        }
         let now = self.now();
-        match self.told(self.store.finish(self.reference(&defaults), visitor, ticket).await) {
+        match answer {
             Ok(Finished::Cleared) => {
                 self.metrics.finished.inc();
                 self.revoke(visitor, ticket, now.0 * 1000);
                 FinishOutcome::Cleared
             }
-            Ok(Finished::NotReady) => FinishOutcome::NotReady,
-            Err(Unavailable) if stay.is_some_and(|stay| stay.until > now) => {
+            Err(Unavailable) if stay.is_some() => {
                 if !self.revoke(visitor, ticket, now.0 * 1000) {
                     return FinishOutcome::NotReady;
                 }
@@ -218,8 +232,13 @@ impl LiveRoom {
                 self.pending().finish(visitor, ticket);
                 FinishOutcome::Cleared
             }
-            Err(Unavailable) => FinishOutcome::NotReady,
+            Ok(Finished::NotReady) | Err(Unavailable) => FinishOutcome::NotReady,
         }
+    }
+
+    async fn finish_in_store(&self, visitor: Visitor, ticket: Ticket) -> Result<Finished, Unavailable> {
+        let defaults = self.defaults.load();
+        self.told(self.store.finish(self.reference(&defaults), visitor, ticket).await)
     }
 
     /// The settings in force, from the store.
