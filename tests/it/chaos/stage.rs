@@ -39,7 +39,7 @@ impl Kind {
 #[derive(Debug)]
 pub enum Store {
     Single { redis: Redis, wires: Vec<Wire> },
-    Sentinel(RedisSentinel),
+    Sentinel(Box<RedisSentinel>),
     Cluster(RedisCluster),
 }
 
@@ -93,7 +93,7 @@ async fn store(kind: Kind) -> (Store, Vec<String>) {
         Kind::Sentinel => {
             let group = RedisSentinel::start().await;
             let urls = vec![group.url(); INSTANCES];
-            (Store::Sentinel(group), urls)
+            (Store::Sentinel(Box::new(group)), urls)
         }
         Kind::Cluster => {
             let cluster = RedisCluster::start_with(&append_log::OPTIONS).await;

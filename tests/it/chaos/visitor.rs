@@ -80,12 +80,12 @@ impl Visitor<'_> {
                 Way::Api => {
                     let name = format!("{}-{tries}", self.story.name);
                     let answer = self.world.doors.enqueue(door, &name).await;
-                    let told = told(&answer, |answer| enqueued(answer));
+                    let told = told(&answer, enqueued);
                     (answer, told)
                 }
                 Way::Browser => {
                     let answer = self.world.doors.open(door, "/shop/first", None).await;
-                    let told = told(&answer, |answer| opened(answer));
+                    let told = told(&answer, opened);
                     (answer, told)
                 }
             };
@@ -106,7 +106,7 @@ impl Visitor<'_> {
     async fn polls(&mut self) -> Ms {
         let (door, asked) = (self.any_door(), self.world.watch.now());
         let answer = self.world.doors.status(door, self.story.way, &self.jwt).await;
-        let heard = told(&answer, |answer| status(answer));
+        let heard = told(&answer, status);
         self.note(asked, door, heard.clone());
         if let Some(jwt) = answer.ok().and_then(|answer| token_in(&answer)) {
             self.takes(jwt, asked, door);
@@ -131,7 +131,7 @@ impl Visitor<'_> {
         for _ in 0..10 {
             let (door, asked) = (self.any_door(), self.world.watch.now());
             let answer = self.world.doors.finish(door, &self.jwt).await;
-            let told = told(&answer, |answer| finished(answer));
+            let told = told(&answer, finished);
             self.note(asked, door, told.clone());
             if matches!(told, Told::Finished(_)) {
                 self.sneaks().await;
@@ -147,7 +147,7 @@ impl Visitor<'_> {
         for _ in 0..10 {
             let (door, asked) = (self.any_door(), self.world.watch.now());
             let answer = self.world.doors.open(door, path, Some(&self.jwt)).await;
-            let told = told(&answer, |answer| site(answer));
+            let told = told(&answer, site);
             self.note(asked, door, told.clone());
             if told == Told::Site {
                 if let Some(jwt) = answer.ok().and_then(|answer| token_in(&answer)) {
