@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 /// The configuration is wrong (sysexits.h, EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
+/// Another process is in the way: try again later (EX_TEMPFAIL).
+const EXIT_BUSY: u8 = 75;
 
 /// A waiting room in front of your site.
 #[derive(Debug, Parser)]
@@ -55,14 +57,14 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&error.to_string());
-            ExitCode::from(EXIT_CONFIG)
+            ExitCode::from(if error.is_busy { EXIT_BUSY } else { EXIT_CONFIG })
         }
     }
 }
 
 fn load(path: Option<&PathBuf>) -> Result<Config, StartError> {
     Config::load(path.map(PathBuf::as_path), &process_environment())
-        .map_err(|errors| StartError(errors.iter().map(ToString::to_string).collect()))
+        .map_err(|errors| StartError::new(errors.iter().map(ToString::to_string).collect()))
 }
 
 fn run(path: Option<PathBuf>, upgrade: bool) -> Result<(), StartError> {

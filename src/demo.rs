@@ -45,21 +45,21 @@ level = "warn"
 
 /// Runs the demonstration until Ctrl-C.
 pub fn run(listen: SocketAddr) -> Result<(), StartError> {
-    let taken = |error| StartError(vec![format!("can't listen on {listen}: {error}; choose another by --listen")]);
+    let taken = |error| StartError::new(vec![format!("can't listen on {listen}: {error}; choose another by --listen")]);
     drop(TcpListener::bind(listen).map_err(taken)?);
     let shop = free_address()?;
     let text = config(listen, shop);
     let config = Config::parse(&text, "demo", &Environment::new())
-        .map_err(|errors| StartError(errors.iter().map(ToString::to_string).collect()))?;
+        .map_err(|errors| StartError::new(errors.iter().map(ToString::to_string).collect()))?;
     let started = app::start(config, false)?;
     let more: Vec<AddService> = vec![add_shop(shop), add_crowd(&started.app, listen)];
-    let nothing = || Err(StartError(vec!["the demonstration has no file to reload".to_owned()]));
+    let nothing = || Err(StartError::new(vec!["the demonstration has no file to reload".to_owned()]));
     app::run(started, Reload { load: Box::new(nothing), watch: Watch::of(None) }, more)
 }
 
 fn free_address() -> Result<SocketAddr, StartError> {
     let found = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    found.map_err(|error| StartError(vec![format!("no free port for the shop: {error}")]))
+    found.map_err(|error| StartError::new(vec![format!("no free port for the shop: {error}")]))
 }
 
 fn add_shop(address: SocketAddr) -> AddService {

@@ -60,7 +60,7 @@ fn kept(directory: &Path) -> Result<String, StartError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    fs::create_dir_all(directory).map_err(failed)?;
+    crate::store::memory::make_private(directory).map_err(failed)?;
     let secret = crate::random::secret();
     // Written aside and moved: a half-written secret would void every place after a crash.
     let aside = directory.join("secret.new");

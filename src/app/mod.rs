@@ -8,12 +8,16 @@ mod lifecycle;
 mod metrics_page;
 mod serve;
 mod sockets;
+mod start;
+mod start_error;
 mod target;
 mod upgrade;
 mod watch;
 
 pub use lifecycle::Reload;
 pub use serve::{AddService, run};
+pub use start::{Started, check, start};
+pub use start_error::StartError;
 pub use watch::Watch;
 
 use crate::api::{Api, Readiness};
@@ -25,30 +29,20 @@ use crate::page::Page;
 use crate::proxy::{Door, Origins};
 use crate::queue::Settings;
 use crate::rooms::{CountedStore, RoomSpec, Rooms, StoreClock};
-use crate::store::Store;
 use crate::store::fallback::Fallback;
+use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
+use crate::store::{Store, Takes};
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::metrics::{Metrics, RoomMetrics};
 use crate::telemetry::words::ReloadResult;
 use arc_swap::ArcSwap;
 use lifecycle::Leaving;
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use upgrade::{Inherited, Rendezvous};
-
-/// Why the program can't start, or a reload was refused: one line each.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct StartError(pub Vec<String>);
-
-impl StartError {
-    fn one(line: impl Into<String>) -> Self {
-        Self(vec![line.into()])
-    }
-}
 
 /// Everything that is running.
 pub struct App {
@@ -58,6 +52,7 @@ pub struct App {
     pub origins: Arc<Origins>,
     pub metrics: Arc<Metrics>,
     pub redis: Option<Arc<RedisStore>>,
+    memory: Option<Arc<MemoryStore>>,
     pub state: Arc<State>,
     /// Whether this process took over, or is about to, from one that still runs.
     pub successor: bool,
@@ -117,8 +112,8 @@ impl App {
         let target = target::of(&config)?;
         let timeout = Duration::from_millis(config.store.timeout_ms);
         let directory = config.server.state_dir.as_deref();
-        let opened = crate::store::open(target, timeout, Arc::clone(&clock), directory)
-            .map_err(|error| StartError::one(format!("server.state_dir: {error}")))?;
+        let takes = if successor { Takes::Over } else { Takes::Alone };
+        let opened = crate::store::open(target, timeout, Arc::clone(&clock), directory, takes)?;
         let counted = Arc::new(CountedStore::new(opened.store, Arc::clone(&metrics), Arc::clone(&clock)));
         let store_clock = Arc::new(StoreClock::new(clock));
         let on_failure = config.store.on_store_failure;
@@ -134,7 +129,7 @@ impl App {
         let room_metrics = Arc::new(ArcSwap::from_pointee(metrics_of_rooms(&config, &metrics)));
         let format = if config.log.format == LogFormat::Json { Format::Json } else { Format::Text };
         let access_log = config.log.access.then(|| {
-            let (log, guard) = AccessLog::new(format, std::io::stdout(), metrics.access_log_dropped.clone());
+            let (log, guard) = AccessLog::new(format, io::stdout(), metrics.access_log_dropped.clone());
             // Lives as long as the process: what is buffered is written at exit.
             std::mem::forget(guard);
             Arc::new(log)
@@ -146,6 +141,7 @@ impl App {
             rooms,
             metrics,
             redis: opened.redis,
+            memory: opened.memory,
             state: Arc::default(),
             successor,
             pages: Arc::new(ArcSwap::from_pointee(pages)),
@@ -176,12 +172,24 @@ impl App {
     }
 
     /// Called on SIGQUIT, when a successor waits and before it gets the listeners: what only one process can own has to be
-    /// free when this returns. A store in Redis has nothing to give away; the embedded one is not handed over yet, so a
-    /// successor finds it locked, gives up, and this process goes on.
-    pub async fn hand_over(&self) {}
+    /// free when this returns. A store in Redis has nothing to give away; the embedded one writes everything down, and
+    /// until its successor has read it, everybody keeps the place and nobody is let in.
+    ///
+    /// # Errors
+    /// It could not be written down; everything is as it was.
+    pub async fn hand_over(&self) -> io::Result<()> {
+        let Some(memory) = self.memory.clone() else { return Ok(()) };
+        tokio::task::spawn_blocking(move || memory.hand_over()).await.map_err(io::Error::other)?
+    }
 
     /// Called where the successor failed: this process goes on serving, and needs back what it gave away.
-    pub async fn take_back(&self) {}
+    pub fn take_back(&self) {
+        if let Some(memory) = &self.memory
+            && let Err(error) = memory.take_back()
+        {
+            tracing::error!(%error, "the rooms can't be taken back; nobody is let in until a restart");
+        }
+    }
 
     /// Whether it would answer as a process does that has run for a while: origins are known, and so is every line.
     pub fn is_settled(&self) -> bool {
@@ -218,7 +226,7 @@ impl App {
             }
             Err(error) => {
                 self.metrics.reloaded(ReloadResult::Refused);
-                tracing::error!(error = %error.0.join("; "), "configuration not reloaded; the old one stays");
+                tracing::error!(error = %error.lines.join("; "), "configuration not reloaded; the old one stays");
             }
         }
     }
@@ -227,7 +235,7 @@ impl App {
         let fixed = crate::config::differing(&self.live.pin(), &config, &NEEDS_RESTART);
         if !fixed.is_empty() {
             let line = |(place, path)| format!("{place}{path}: takes a restart, or an upgrade (run --upgrade)");
-            return Err(StartError(fixed.into_iter().map(line).collect()));
+            return Err(StartError::new(fixed.into_iter().map(line).collect()));
         }
         keys::refuse_other_identity(&self.live.pin(), &config)?;
         let keyring = keys::keyring(&config)?;
@@ -288,62 +296,3 @@ fn metrics_of_rooms(config: &Config, metrics: &Metrics) -> HashMap<String, RoomM
     let names = config.rooms.iter().map(|room| room.name.clone()).chain([String::new()]);
     names.map(|name| (name.clone(), metrics.room(&name))).collect()
 }
-
-/// Makes what a configuration asks for and throws it away: finds what only shows then, such as a broken template.
-pub fn check(config: &Config) -> Result<(), StartError> {
-    let mut errors = Vec::new();
-    let results = [keys::configured(config), load_pages(config).map(|_| ()), target::of(config).map(|_| ())];
-    for error in results.into_iter().filter_map(Result::err) {
-        errors.extend(error.0);
-    }
-    if errors.is_empty() { Ok(()) } else { Err(StartError(errors)) }
-}
-
-/// Made, and ready to [`run`].
-pub struct Started {
-    pub app: Arc<App>,
-    inherited: Option<Inherited>,
-    /// Where listeners are handed over; `None` without a usable `state_dir`.
-    place: Option<Rendezvous>,
-}
-
-/// Logging, metrics and everything else, from a configuration. A `successor` waits for the listeners of the running
-/// process first; a mistake that can be found before that is found before.
-pub fn start(config: Config, successor: bool) -> Result<Started, StartError> {
-    let wrong = |error: String| StartError(vec![error]);
-    let guards = crate::telemetry::init(config.log.format == LogFormat::Json, config.log.level.name())
-        .map_err(|error| wrong(error.to_string()))?;
-    // The log lives as long as the process.
-    std::mem::forget(guards);
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION")).map_err(|error| wrong(error.to_string()))?;
-    crate::telemetry::install_panic_hook(metrics.panics.clone());
-    metrics.config_version.set(1);
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    let place = match &config.server.state_dir {
-        None if successor => return Err(wrong(NO_STATE_DIR.to_owned())),
-        None => None,
-        Some(directory) => match Rendezvous::within(directory) {
-            Err(error) if successor => return Err(wrong(format!("--upgrade: server.state_dir: {error}"))),
-            Err(error) => {
-                tracing::warn!(%error, "server.state_dir: listeners can't be handed over there");
-                None
-            }
-            Ok(place) => Some(place),
-        },
-    };
-    let inherited = match place.as_ref().filter(|_| successor) {
-        None => None,
-        Some(place) => {
-            check(&config)?;
-            Some(Inherited::receive(place)?)
-        }
-    };
-    let clock = Arc::new(crate::clock::SystemClock::new());
-    let app = Arc::new(App::new(config, clock, Arc::new(metrics), successor)?);
-    Ok(Started { app, inherited, place })
-}
-
-const NO_STATE_DIR: &str = "--upgrade: give server.state_dir, the same as that of the running process: the listeners are \
-                            handed over in a private directory there";

@@ -132,5 +132,5 @@ fn refuse_taken_addresses(config: &Config, inherited: Option<&Inherited>) -> Res
         TcpListener::bind(address).err().map(|error| format!("can't listen on {address}: {error}"))
     };
     let errors: Vec<String> = addresses(config).filter(|address| !is_ours(address)).filter_map(taken).collect();
-    if errors.is_empty() { Ok(()) } else { Err(StartError(errors)) }
+    if errors.is_empty() { Ok(()) } else { Err(StartError::new(errors)) }
 }

@@ -49,6 +49,8 @@ pub enum HandOverError {
     NoSuccessor,
     #[error("the successor ended, or fell silent, before it was ready")]
     NotReady,
+    #[error("the rooms can't be written down: {0}")]
+    Rooms(#[source] io::Error),
     #[error(transparent)]
     Failed(#[from] io::Error),
 }
@@ -60,7 +62,7 @@ impl Rendezvous {
     /// It can't be made, or is another user's.
     pub fn within(state_dir: &Path) -> io::Result<Self> {
         let directory = state_dir.join("upgrade");
-        fs::create_dir_all(state_dir)?;
+        crate::store::memory::make_private(state_dir)?;
         match DirBuilder::new().mode(0o700).create(&directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -129,12 +131,14 @@ pub async fn hand_over(place: &Rendezvous, listeners: Fds, app: &App) -> Result<
     let word = place.word();
     remove(&word)?;
     let ear = UnixListener::bind(&word)?;
-    app.hand_over().await;
-    let result = exchange(&path, listeners, &ear).await;
-    remove(&word)?;
+    let result = match app.hand_over().await {
+        Ok(()) => exchange(&path, listeners, &ear).await,
+        Err(error) => Err(HandOverError::Rooms(error)),
+    };
     if result.is_err() {
-        app.take_back().await;
+        app.take_back();
     }
+    remove(&word)?;
     result
 }
 

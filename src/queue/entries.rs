@@ -24,6 +24,16 @@ impl Entries {
         None
     }
 
+    /// Every address with its interval and count, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (AddressKey, Time, u64)> + '_ {
+        self.0.iter().map(|(address, (since, count))| (*address, *since, *count))
+    }
+
+    /// Takes what was counted before.
+    pub fn restore(&mut self, address: AddressKey, since: Time, count: u64) {
+        self.0.insert(address, (since, count));
+    }
+
     /// Forgets intervals that began before `limit`, once there are many.
     pub fn trim(&mut self, limit: Time) {
         if self.0.len() > STEPS {

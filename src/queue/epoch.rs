@@ -21,7 +21,7 @@ pub struct Epoch {
     pub seq: u64,
     pub hold_until: Time,
     /// The life for which admission was held already.
-    held: u64,
+    pub held: u64,
 }
 
 impl Epoch {

@@ -13,6 +13,8 @@ pub type Key = (Visitor, Ticket);
 pub struct Marks {
     marked: HashMap<Key, Time>,
     order: VecDeque<(Time, Key)>,
+    /// How many were taken from the front of `order`: names its places for good.
+    forgotten: u64,
 }
 
 impl Marks {
@@ -38,6 +40,26 @@ impl Marks {
         self.marked.remove(&(visitor, ticket));
     }
 
+    /// All marks with their times, oldest first.
+    pub fn dated(&self) -> impl Iterator<Item = (Visitor, Ticket, Time)> + '_ {
+        let stands = |(when, key): &&(Time, Key)| self.marked.get(key) == Some(when);
+        self.order.iter().filter(stands).map(|(when, (visitor, ticket))| (*visitor, *ticket, *when))
+    }
+
+    /// The marks from the `from`th ever made, at most `count`, and where to go on; `None` at the end.
+    pub fn some(&self, from: u64, count: usize) -> (impl Iterator<Item = (Visitor, Ticket, Time)> + '_, Option<u64>) {
+        let start = from.max(self.forgotten);
+        let skipped = usize::try_from(start - self.forgotten).unwrap_or(usize::MAX).min(self.order.len());
+        let end = (skipped + count).min(self.order.len());
+        let marks = self.order.range(skipped..end).map(|(when, (visitor, ticket))| (*visitor, *ticket, *when));
+        (marks, (end < self.order.len()).then_some(start + count as u64))
+    }
+
+    /// Puts marks that were made in no order into that of their times.
+    pub fn sort(&mut self) {
+        self.order.make_contiguous().sort_unstable();
+    }
+
     /// Forgets what was marked before `limit`, at most `steps` of them.
     pub fn trim(&mut self, limit: Time, steps: usize) {
         for _ in 0..steps {
@@ -46,6 +68,7 @@ impl Marks {
                 return;
             }
             self.order.pop_front();
+            self.forgotten += 1;
             if self.marked.get(&key) == Some(&when) {
                 self.marked.remove(&key);
             }
@@ -65,25 +88,35 @@ impl Revocations {
         self.by_key.contains_key(&(visitor, ticket))
     }
 
-    /// Numbers are the time in µs, or one more than the last: they grow, and tell the age.
-    pub fn add(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
-        let key = (visitor, ticket);
-        if self.by_key.contains_key(&key) {
-            return;
+    /// Numbers are the time in µs, or one more than the last: they grow, and tell the age. `None`: it is there already.
+    pub fn add(&mut self, visitor: Visitor, ticket: Ticket, now: Time) -> Option<Revocation> {
+        if self.contains(visitor, ticket) {
+            return None;
         }
         let last = self.by_number.last_key_value().map_or(0, |(number, _)| *number);
         let number = (last + 1).max(now.0.saturating_mul(1000));
-        self.by_number.insert(number, key);
-        self.by_key.insert(key, number);
+        let revocation = Revocation { number, visitor, ticket };
+        self.restore(revocation);
+        Some(revocation)
+    }
+
+    /// Takes one that was numbered before.
+    pub fn restore(&mut self, revocation: Revocation) {
+        let Revocation { number, visitor, ticket } = revocation;
+        if !self.contains(visitor, ticket) && !self.by_number.contains_key(&number) {
+            self.by_number.insert(number, (visitor, ticket));
+            self.by_key.insert((visitor, ticket), number);
+        }
     }
 
     /// What came after `number`, oldest first, at most `count`.
     pub fn after(&self, number: u64, count: usize) -> Vec<Revocation> {
-        self.by_number
-            .range(number.saturating_add(1)..)
-            .take(count)
-            .map(|(number, (visitor, ticket))| Revocation { number: *number, visitor: *visitor, ticket: *ticket })
-            .collect()
+        self.by_number.range(number.saturating_add(1)..).take(count).map(revocation).collect()
+    }
+
+    /// All of them, oldest first.
+    pub fn all(&self) -> impl Iterator<Item = Revocation> + '_ {
+        self.by_number.iter().map(revocation)
     }
 
     /// Forgets what was finished before `limit`, at most `steps` of them.
@@ -99,6 +132,10 @@ impl Revocations {
             self.by_key.remove(&key);
         }
     }
+}
+
+fn revocation((number, (visitor, ticket)): (&u64, &Key)) -> Revocation {
+    Revocation { number: *number, visitor: *visitor, ticket: *ticket }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{Ranks, Ticket, Time, Visitor};
 use std::collections::{BTreeSet, HashMap};
 
 /// Somebody in line.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
     pub ticket: Ticket,
     /// When last heard from.
@@ -35,11 +35,6 @@ impl Line {
         self.people.get(&visitor).copied()
     }
 
-    /// Everybody, in no order.
-    pub fn all(&self) -> impl Iterator<Item = (Visitor, Waiting)> {
-        self.people.iter().map(|(visitor, waiting)| (*visitor, *waiting))
-    }
-
     /// The place of a ticket, 1 at the head.
     pub fn position(&self, ticket: Ticket) -> u64 {
         self.prompt.below(ticket) + self.late.below(ticket) + 1
@@ -62,6 +57,12 @@ impl Line {
         self.part(waiting.late).remove(waiting.ticket, visitor);
         self.seen.remove(&(waiting.seen, visitor));
         Some(waiting)
+    }
+
+    /// Everybody, in order, those who were away behind the others.
+    pub fn all(&self) -> impl Iterator<Item = (Visitor, Waiting)> + '_ {
+        let in_order = self.prompt.all().chain(self.late.all());
+        in_order.filter_map(|(_, visitor)| Some((visitor, self.find(visitor)?)))
     }
 
     /// Heard from again.

@@ -18,6 +18,7 @@ mod admission;
 mod entries;
 mod epoch;
 mod eta;
+mod fact;
 mod ledger;
 mod line;
 mod messages;
@@ -32,12 +33,15 @@ mod turns;
 pub use admission::Window;
 pub use epoch::{HOLD_SECONDS, SETTLE_MS};
 pub use eta::{Estimate, Pace, Rate, next_poll};
+pub use fact::{Condition, Fact};
+pub use line::Waiting;
 pub use messages::{
     Alone, Arrival, Entry, Finished, Heartbeat, Known, Newcomer, Renewal, Report, Revocation, Standing, Stay, Synced,
 };
 pub use room::{INSTANCE_SECONDS, Room, STEPS};
 pub use settings::{Change, FIELDS, Field, FieldError, Kind, Mode, Settings, Value};
 pub use snapshot::{Ranks, Snapshot, sample_ranks};
+pub use turns::Part;
 
 use std::fmt;
 

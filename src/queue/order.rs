@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 /// Chunks split in two above this length (soon in tests, so that short histories split them).
 const CHUNK: usize = if cfg!(test) { 16 } else { 1024 };
 
-type Place = (Ticket, Visitor);
+/// A ticket and whose it is.
+pub type Place = (Ticket, Visitor);
 
 /// Distinct places in order.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +93,11 @@ impl Order {
             }
         }
         Ranks { head, samples, len: self.len as u64 }
+    }
+
+    /// Every place, lowest first.
+    pub fn all(&self) -> impl Iterator<Item = Place> + '_ {
+        self.chunks.iter().flatten().copied()
     }
 
     /// The chunk in which the place is or would be.

@@ -13,6 +13,7 @@ use super::{
 };
 use std::collections::HashMap;
 
+mod lasting;
 mod lives;
 
 /// Absent people, ended turns and old memories dealt with in one call at most: keeps every call short.
@@ -41,6 +42,8 @@ pub struct Room {
     until: Option<Time>,
     entries: Entries,
     instances: HashMap<u64, Time>,
+    /// The window and the watermark as the last [`Room::news`] told them.
+    told: (Window, Ticket),
 }
 
 impl Room {

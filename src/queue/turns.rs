@@ -1,8 +1,9 @@
 //! Who holds a turn: offered, or claimed and inside; and what is remembered of turns that are over.
 
 use super::ledger::{Marks, Revocations};
-use super::{Renewal, Settings, Stay, Ticket, Time, Visitor};
+use super::{Fact, Renewal, Revocation, Settings, Stay, Ticket, Time, Visitor};
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 
 /// A turn.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,23 @@ pub struct Turns {
     /// Turns that nobody took, once.
     missed: Marks,
     pub revoked: Revocations,
+    /// What happened and has to last; `None` where nobody asks.
+    news: Option<Vec<Fact>>,
+}
+
+/// Where a walk through what lasts goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// At this spent ticket, counted from the first ever.
+    Spent(u64),
+    /// Behind this number.
+    Revoked(u64),
+    /// Behind the stay with this end.
+    Stays(Time, Visitor),
+}
+
+impl Part {
+    pub const FIRST: Self = Self::Spent(0);
 }
 
 impl Turns {
@@ -62,7 +80,9 @@ impl Turns {
         self.hold(visitor, Turn { until, since: Some(now), ..turn });
         self.spent.mark(visitor, turn.ticket, now);
         self.missed.unmark(visitor, turn.ticket);
-        Some(Stay { since: now, until })
+        let stay = Stay { since: now, until };
+        self.tell(Fact::Stay { visitor, ticket: turn.ticket, stay });
+        Some(stay)
     }
 
     /// A stay goes on; one that was forgotten is taken from what the instance knows. `false`: nothing to take.
@@ -79,18 +99,19 @@ impl Turns {
         }
         self.spent.mark(visitor, ticket, now);
         self.missed.unmark(visitor, ticket);
+        self.tell(Fact::Stay { visitor, ticket, stay: Stay { until, ..stay } });
         true
     }
 
     /// Ends a turn before its time; the ticket is spent, whether or not the turn was known.
     pub fn revoke(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
-        if self.holds(visitor, ticket)
-            && let Some(turn) = self.held.remove(&visitor)
-        {
-            self.ends.remove(&(turn.until, visitor));
+        if self.holds(visitor, ticket) {
+            self.drop_turn(visitor);
         }
         self.spent.mark(visitor, ticket, now);
-        self.revoked.add(visitor, ticket, now);
+        if let Some(revocation) = self.revoked.add(visitor, ticket, now) {
+            self.tell(Fact::Revoked(revocation));
+        }
     }
 
     /// Turns that ended: a claimed one is over; one that nobody took is taken back, the second time for good.
@@ -108,6 +129,7 @@ impl Turns {
             if self.missed.contains(visitor, turn.ticket) {
                 self.missed.unmark(visitor, turn.ticket);
                 self.spent.mark(visitor, turn.ticket, now);
+                self.tell(Fact::Spent { visitor, ticket: turn.ticket, at: now });
             } else {
                 self.missed.mark(visitor, turn.ticket, now);
             }
@@ -119,6 +141,101 @@ impl Turns {
         self.spent.trim(limit, steps);
         self.missed.trim(limit, steps);
         self.revoked.trim(limit, steps);
+    }
+
+    /// No turns, and whatever happens is told.
+    pub fn telling() -> Self {
+        Self { news: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// What happened since the last call; `None` where nothing is told.
+    pub fn news(&mut self) -> Option<Vec<Fact>> {
+        self.news.as_mut().map(std::mem::take)
+    }
+
+    /// Some of what lasts; see `Room::lasting`.
+    pub fn lasting(&self, part: Part, count: usize, now: Time) -> (Vec<Fact>, Option<Part>) {
+        match part {
+            Part::Spent(from) => {
+                let (marks, next) = self.spent.some(from, count);
+                let facts = marks.map(|(visitor, ticket, at)| Fact::Spent { visitor, ticket, at }).collect();
+                (facts, Some(next.map_or(Part::Revoked(0), Part::Spent)))
+            }
+            Part::Revoked(after) => {
+                let some = self.revoked.after(after, count);
+                let last = some.last().filter(|_| some.len() == count).map(|last| Part::Revoked(last.number));
+                let next = last.unwrap_or(Part::Stays(now, Visitor([u8::MAX; 16])));
+                (some.into_iter().map(Fact::Revoked).collect(), Some(next))
+            }
+            Part::Stays(end, visitor) => {
+                let behind = (Bound::Excluded((end, visitor)), Bound::Unbounded);
+                let some: Vec<_> = self.ends.range(behind).take(count).copied().collect();
+                let next =
+                    some.last().filter(|_| some.len() == count).map(|(end, visitor)| Part::Stays(*end, *visitor));
+                (some.iter().filter_map(|(_, visitor)| self.stay_of(*visitor)).collect(), next)
+            }
+        }
+    }
+
+    /// All there is, for a hand-over.
+    pub fn everything(&self) -> impl Iterator<Item = Fact> + '_ {
+        let Self { held, ends: _, spent, missed, revoked, news: _ } = self;
+        let spent = spent.dated().map(|(visitor, ticket, at)| Fact::Spent { visitor, ticket, at });
+        let missed = missed.dated().map(|(visitor, ticket, at)| Fact::Missed { visitor, ticket, at });
+        let held = held.iter().map(|(visitor, turn)| {
+            let offered = Fact::Offered { visitor: *visitor, ticket: turn.ticket, until: turn.until };
+            self.stay_of(*visitor).unwrap_or(offered)
+        });
+        spent.chain(missed).chain(revoked.all().map(Fact::Revoked)).chain(held)
+    }
+
+    /// Takes what was so in a former process; [`Turns::recalled`] ends it.
+    pub fn recall(&mut self, fact: Fact, now: Time) {
+        match fact {
+            Fact::Stay { visitor, ticket, stay } => {
+                self.spent.mark(visitor, ticket, stay.since.min(now));
+                let ends_later =
+                    self.find(visitor).is_some_and(|turn| turn.ticket == ticket && turn.until > stay.until);
+                if stay.until > now && !ends_later && !self.revoked.contains(visitor, ticket) {
+                    self.hold(visitor, Turn { ticket, until: stay.until, since: Some(stay.since) });
+                }
+            }
+            Fact::Spent { visitor, ticket, at } => self.spent.mark(visitor, ticket, at.min(now)),
+            Fact::Revoked(revocation) => {
+                let Revocation { number, visitor, ticket } = revocation;
+                self.spent.mark(visitor, ticket, Time(number / 1000).min(now));
+                self.revoked.restore(revocation);
+                if self.holds(visitor, ticket) {
+                    self.drop_turn(visitor);
+                }
+            }
+            Fact::Offered { visitor, ticket, until } => self.offer(visitor, ticket, until),
+            Fact::Missed { visitor, ticket, at } => self.missed.mark(visitor, ticket, at.min(now)),
+            _ => {}
+        }
+    }
+
+    /// Everything was recalled.
+    pub fn recalled(&mut self) {
+        self.spent.sort();
+        self.missed.sort();
+    }
+
+    fn stay_of(&self, visitor: Visitor) -> Option<Fact> {
+        let Turn { ticket, until, since } = self.find(visitor)?;
+        since.map(|since| Fact::Stay { visitor, ticket, stay: Stay { since, until } })
+    }
+
+    fn tell(&mut self, fact: Fact) {
+        if let Some(news) = &mut self.news {
+            news.push(fact);
+        }
+    }
+
+    fn drop_turn(&mut self, visitor: Visitor) {
+        if let Some(turn) = self.held.remove(&visitor) {
+            self.ends.remove(&(turn.until, visitor));
+        }
     }
 
     fn hold(&mut self, visitor: Visitor, turn: Turn) {

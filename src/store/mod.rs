@@ -7,12 +7,12 @@
 pub mod fallback;
 pub mod memory;
 pub mod redis;
-mod state;
 
 use crate::clock::Clock;
 use crate::queue::{Arrival, Change, Finished, Newcomer, Report, Settings, Standing, Synced, Ticket, Visitor};
 use async_trait::async_trait;
-use std::io;
+use memory::MemoryStore;
+pub use memory::OpenError;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,10 +60,21 @@ pub struct Opened {
     pub store: Arc<dyn Store>,
     /// The same one where it is a Redis, which can be inspected.
     pub redis: Option<Arc<redis::RedisStore>>,
+    /// The same one where it is embedded, and can be handed over.
+    pub memory: Option<Arc<MemoryStore>>,
+}
+
+/// Who else may have the embedded store's directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nobody may.
+    Alone,
+    /// The process that this one takes over from: it is waited for.
+    Over,
 }
 
 /// The store at `target`; without one, the embedded store at `clock`, which keeps what must survive a restart in
-/// `state_dir`. `timeout` bounds every call to a Redis; nothing is connected yet.
+/// `state_dir` and `takes` it alone or over. `timeout` bounds every call to a Redis; nothing is connected yet.
 ///
 /// # Errors
 /// `state_dir` can't be used.
@@ -72,12 +83,16 @@ pub fn open(
     timeout: Duration,
     clock: Arc<dyn Clock>,
     state_dir: Option<&Path>,
-) -> io::Result<Opened> {
-    Ok(match target {
-        None => Opened { store: Arc::new(memory::MemoryStore::open(clock, state_dir)?), redis: None },
-        Some(target) => {
-            let redis = Arc::new(redis::RedisStore::new(target, timeout));
-            Opened { store: Arc::clone(&redis) as Arc<dyn Store>, redis: Some(redis) }
-        }
-    })
+    takes: Takes,
+) -> Result<Opened, OpenError> {
+    if let Some(target) = target {
+        let redis = Arc::new(redis::RedisStore::new(target, timeout));
+        return Ok(Opened { store: Arc::clone(&redis) as Arc<dyn Store>, redis: Some(redis), memory: None });
+    }
+    let memory = Arc::new(match (state_dir, takes) {
+        (None, _) => MemoryStore::new(clock),
+        (Some(directory), Takes::Alone) => MemoryStore::open(clock, directory)?,
+        (Some(directory), Takes::Over) => MemoryStore::succeed(clock, directory)?,
+    });
+    Ok(Opened { store: Arc::clone(&memory) as Arc<dyn Store>, redis: None, memory: Some(memory) })
 }

@@ -27,6 +27,7 @@ mod layers;
 mod model;
 mod redis_store;
 mod reload;
+mod restart;
 mod store_loss;
 mod support;
 mod upgrade;

