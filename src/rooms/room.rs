@@ -5,10 +5,8 @@ use super::pending::Pending;
 use super::stays::Stays;
 use super::store_clock::StoreClock;
 use super::view::{Contact, View};
-use crate::queue::{
-    Arrival, Change, Entry, Finished, Heartbeat, Newcomer, Renewal, Settings, Standing, Stay, Ticket, Time, Visitor,
-};
-use crate::store::{RoomRef, Store, StoreError};
+use crate::queue::{Change, Heartbeat, Renewal, Settings, Ticket, Time, Visitor};
+use crate::store::{RoomRef, Store};
 use crate::telemetry::metrics::RoomMetrics;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
@@ -17,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A first registration waits for the sync that carries it, but not longer than this.
-const REGISTRATION_WAITS: Duration = Duration::from_millis(450);
-/// A stay that began so lately began with this call.
-const JUST_NOW_MS: u64 = 500;
+mod calls;
+
+/// What waits for the sync that carries it doesn't wait longer than this.
+const CARRIED_WITHIN: Duration = Duration::from_millis(450);
 
 /// The store gave no answer; nothing is lost, the call may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,7 +128,6 @@ impl LiveRoom {
     /// Gathers a first registration and waits for the sync that carries it: so that who is told a place has it.
     pub async fn register(&self, heartbeat: Heartbeat) -> Registration {
         self.heard_of(heartbeat.ticket);
-        let mut done = self.done.subscribe();
         let carried_by = {
             let mut pending = self.pending();
             self.metrics.heartbeats.inc();
@@ -138,10 +135,10 @@ impl LiveRoom {
             self.begun.load(Ordering::SeqCst) + 1
         };
         let key = (heartbeat.visitor, heartbeat.ticket);
-        match tokio::time::timeout(REGISTRATION_WAITS, done.wait_for(|done| *done >= carried_by)).await {
-            Ok(Ok(_)) if self.lock_limited().contains_key(&key) => Registration::Limited,
-            Ok(Ok(_)) => Registration::Done,
-            _ => Registration::Pending,
+        match self.is_carried(carried_by).await {
+            true if self.lock_limited().contains_key(&key) => Registration::Limited,
+            true => Registration::Done,
+            false => Registration::Pending,
         }
     }
 
@@ -159,102 +156,19 @@ impl LiveRoom {
         self.outlived.swap(false, Ordering::Relaxed)
     }
 
-    /// Gathers the extension of a stay; it goes up with the next sync.
-    pub fn renew(&self, renewal: Renewal) {
+    /// Gathers the extension of a stay; it goes up with the next sync, whose number is the answer.
+    pub fn renew(&self, renewal: Renewal) -> u64 {
         self.metrics.renewals.inc();
         self.stays().note(renewal.visitor, renewal.ticket, renewal.stay);
-        self.pending().renewal(renewal);
+        let mut pending = self.pending();
+        pending.renewal(renewal);
+        self.begun.load(Ordering::SeqCst) + 1
     }
 
-    /// Asks the store for a place, or to let in on the spot.
-    pub async fn arrive(&self, newcomer: Newcomer) -> Result<Arrival, Unavailable> {
-        let defaults = self.defaults.load();
-        let mut arrival = self.told(self.store.arrive(self.reference(&defaults), newcomer).await)?;
-        match &mut arrival {
-            Arrival::Admitted(stay) => self.note_stay(newcomer.visitor, newcomer.ticket, *stay),
-            Arrival::Entered { position } => *position = self.at_least(*position, newcomer.ticket),
-            _ => {}
-        }
-        Ok(arrival)
-    }
-
-    /// Comes in with a ticket where nobody waits.
-    pub async fn walk_in(
-        &self,
-        visitor: Visitor,
-        ticket: Ticket,
-        address: crate::queue::AddressKey,
-    ) -> Result<Arrival, Unavailable> {
-        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn, until: None }).await
-    }
-
-    /// Asks the store where a visitor stands; takes the turn if it came.
-    pub async fn claim(&self, visitor: Visitor, ticket: Ticket) -> Result<Standing, Unavailable> {
-        let defaults = self.defaults.load();
-        let mut standing = self.told(self.store.claim(self.reference(&defaults), visitor, ticket).await)?;
-        match &mut standing {
-            Standing::Ready(stay) => self.note_stay(visitor, ticket, *stay),
-            Standing::Waiting { position } => *position = self.at_least(*position, ticket),
-            Standing::Spent | Standing::Unknown => {}
-        }
-        Ok(standing)
-    }
-
-    /// A stay that was just begun through another instance is not counted here.
-    fn note_stay(&self, visitor: Visitor, ticket: Ticket, stay: Stay) {
-        if self.stays().note(visitor, ticket, stay) && self.now().ms_since(stay.since) < JUST_NOW_MS {
-            self.metrics.admitted.inc();
-        }
-    }
-
-    /// While the store is away only a part of the line is counted.
-    fn at_least(&self, position: u64, ticket: Ticket) -> u64 {
-        let view = self.view();
-        if matches!(view.contact, Contact::Alone { .. }) { position.max(view.position(ticket)) } else { position }
-    }
-
-    /// Ends a stay: on this instance at once, on the others by their next sync. While the store is away it holds here,
-    /// is answered from what the token says (`stay`), and handed in later.
-    pub async fn finish(&self, visitor: Visitor, ticket: Ticket, stay: Option<Stay>) -> FinishOutcome {
-        if self.is_revoked(visitor, ticket) {
-            return FinishOutcome::NotReady;
-        }
-        let defaults = self.defaults.load();
-        let now = self.now();
-        match self.told(self.store.finish(self.reference(&defaults), visitor, ticket).await) {
-            Ok(Finished::Cleared) => {
-                self.metrics.finished.inc();
-                self.revoke(visitor, ticket, now.0 * 1000);
-                FinishOutcome::Cleared
-            }
-            Ok(Finished::NotReady) => FinishOutcome::NotReady,
-            Err(Unavailable) if stay.is_some_and(|stay| stay.until > now) => {
-                if !self.revoke(visitor, ticket, now.0 * 1000) {
-                    return FinishOutcome::NotReady;
-                }
-                self.metrics.finished.inc();
-                self.pending().finish(visitor, ticket);
-                FinishOutcome::Cleared
-            }
-            Err(Unavailable) => FinishOutcome::NotReady,
-        }
-    }
-
-    /// The settings in force, from the store.
-    pub async fn settings(&self) -> Result<Settings, Unavailable> {
-        let defaults = self.defaults.load();
-        let (_, changed) = self.told(self.store.settings(self.reference(&defaults)).await)?;
-        Ok(Settings::with(&defaults, &changed))
-    }
-
-    /// Changes what is named: at once here, on the others by their next sync.
-    pub async fn change_settings(&self, change: &Change) -> Result<Settings, Unavailable> {
-        let defaults = self.defaults.load();
-        let (version, changed) = self.told(self.store.put_settings(self.reference(&defaults), change).await)?;
-        let settings = Settings::with(&defaults, &changed);
-        *self.changed() = (version, changed);
-        self.update_view(|view| view.settings = settings.clone());
-        Ok(settings)
+    /// Waits for the sync of that number, but not for long.
+    async fn is_carried(&self, by: u64) -> bool {
+        let mut done = self.done.subscribe();
+        tokio::time::timeout(CARRIED_WITHIN, done.wait_for(|done| *done >= by)).await.is_ok_and(|done| done.is_ok())
     }
 
     pub(super) fn set_defaults(&self, defaults: &Settings) {
@@ -328,16 +242,5 @@ impl LiveRoom {
         let mut pending = self.pending();
         going_on.into_iter().for_each(|renewal| pending.renewal(renewal));
         over.into_iter().chain(revoked).for_each(|(visitor, ticket)| pending.finish(visitor, ticket));
-    }
-
-    /// A failure makes the contact "lost" until the next sync tells otherwise; the store's own layer logs it. An
-    /// instance that is on its own knows already.
-    fn told<T>(&self, result: Result<T, StoreError>) -> Result<T, Unavailable> {
-        result.map_err(|_| {
-            if matches!(self.view().contact, Contact::Shared) {
-                self.update_view(|view| view.contact = Contact::Lost);
-            }
-            Unavailable
-        })
     }
 }

@@ -10,6 +10,7 @@ use crate::support::process::Process;
 use crate::support::raw_origin::RawOrigin;
 use crate::support::redis::Redis;
 use crate::support::redis_groups::{RedisCluster, RedisSentinel};
+use crate::support::wire::{Flow, Wire};
 use crate::support::{SOON, eventually, eventually_true};
 use futures_util::{SinkExt, StreamExt};
 use http::Method;
@@ -18,7 +19,7 @@ use std::collections::HashSet;
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Message;
 
 const MOMENT: Duration = Duration::from_millis(50);
@@ -243,4 +244,32 @@ fn the_gates_configuration_is_composed() {
     assert_eq!(config["sites"][0]["protect"][0].as_str(), Some("/checkout/**"));
     let simplest: toml::Table = Setup::before(origin).toml(&place).parse().unwrap();
     assert!(simplest.get("store").is_none());
+}
+
+#[tokio::test]
+async fn a_wire_carries_delays_silences_tears_and_refuses() {
+    let redis = Redis::start().await;
+    let wire = Wire::to(redis.port()).await;
+    let client = redis::Client::open(("127.0.0.1", wire.port())).unwrap();
+    let connect = async || client.get_multiplexed_async_connection().await;
+    let ping = async |connection: &mut redis::aio::MultiplexedConnection| {
+        let asked = Instant::now();
+        let answer = tokio::time::timeout(SOON, redis::cmd("PING").query_async::<String>(connection)).await;
+        answer.ok().map(|answer| answer.map(|_| asked.elapsed()))
+    };
+    let mut connection = connect().await.unwrap();
+    ping(&mut connection).await.unwrap().unwrap();
+    wire.set(Flow::Slow(MOMENT));
+    assert!(ping(&mut connection).await.unwrap().unwrap() >= MOMENT * 2, "there and back");
+    wire.set(Flow::Silent);
+    assert!(ping(&mut connection).await.is_none_or(|answer| answer.is_err()), "nothing comes through");
+    wire.set(Flow::Through);
+    let mut connection = connect().await.unwrap();
+    ping(&mut connection).await.unwrap().unwrap();
+    wire.tear();
+    assert!(ping(&mut connection).await.unwrap().is_err());
+    let mut connection = connect().await.unwrap();
+    wire.set(Flow::Refused);
+    assert!(ping(&mut connection).await.unwrap().is_err());
+    assert!(connect().await.is_err());
 }

@@ -12,8 +12,10 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "the tests measure real time and read their own environment")]
 #![allow(clippy::print_stderr, reason = "the output of a child is shown when its test fails")]
+#![allow(clippy::print_stdout, reason = "a campaign shows its figures")]
 
 mod calls;
+mod chaos;
 mod contract;
 mod crowd;
 mod demo;

@@ -270,3 +270,21 @@ async fn a_flushed_store_is_told_the_settings_the_finishes_and_the_stays() {
     house.admit(&mut line[4..], 1, SOON).await;
     house.end().await;
 }
+
+#[tokio::test]
+async fn a_turn_that_the_store_forgot_is_finished_once_all_the_same() {
+    let house = house("local", "admission_limit = 100, admission_frequency = 1").await;
+    let mut redis = house.redis.connection().await;
+    for round in 0..5 {
+        let name = format!("a{round}");
+        let mut line = house.enqueue([name.as_str()]).await;
+        house.admit(&mut line, 1, PERIOD).await;
+        redis::cmd("FLUSHALL").exec_async(&mut redis).await.unwrap();
+        let finishes = futures_util::future::join_all((0..4).map(|_| house.api.finish(&line[0].jwt))).await;
+        let told: Vec<String> =
+            finishes.iter().map(|told| told.json()["status"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(told.iter().filter(|status| *status == "ready_cleared").count(), 1, "round {round}: {told:?}");
+        assert_eq!(house.api.status(&line[0].jwt).await.json()["state"], "unknown");
+    }
+    house.end().await;
+}

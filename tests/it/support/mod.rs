@@ -5,8 +5,10 @@
 //! holds its processes as [`process::Process`] and takes its ports from [`ports::free_port`], and a test in `harness.rs`.
 #![allow(dead_code, reason = "the harness offers more than the tests use at any one time")]
 
+pub mod append_log;
 pub mod client;
 pub mod crowd;
+pub mod doors;
 pub mod gatekeeper;
 pub mod metrics;
 pub mod origin;
@@ -16,6 +18,8 @@ pub mod process;
 pub mod raw_origin;
 pub mod redis;
 pub mod redis_groups;
+pub mod replay;
+pub mod wire;
 
 use std::panic::Location;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use super::ports::free_port;
 use super::process::Process;
 use super::{SOON, eventually};
 use redis::aio::MultiplexedConnection;
-use redis::{Client, TlsCertificates};
+use redis::{Client, FromRedisValue, TlsCertificates};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 const ATTEMPTS: usize = 5;
 
-/// One server. It keeps nothing on disk: what was killed and restarted is empty.
+/// One server. Unless its options say otherwise it keeps nothing on disk: what was killed and restarted is empty.
 #[derive(Debug)]
 pub struct Redis {
     process: Process,
@@ -74,6 +74,11 @@ impl Redis {
         self.port
     }
 
+    /// Where it keeps what it writes down, if it does.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// `redis://127.0.0.1:PORT`, or `rediss://…`.
     pub fn url(&self) -> String {
         let scheme = if self.ca.is_some() { "rediss" } else { "redis" };
@@ -94,6 +99,19 @@ impl Redis {
     /// A connection, to look behind the store's back.
     pub async fn connection(&self) -> MultiplexedConnection {
         self.client().get_multiplexed_async_connection().await.expect("redis-server takes a connection")
+    }
+
+    /// With a password.
+    pub async fn connection_with_password(&self, password: &str) -> MultiplexedConnection {
+        let client = Client::open(format!("redis://:{password}@127.0.0.1:{}", self.port)).unwrap();
+        client.get_multiplexed_async_connection().await.expect("redis-server takes the password")
+    }
+
+    /// What it answers to a command, on a new connection; `None` where it doesn't, or refuses.
+    pub async fn says<T: FromRedisValue>(&self, words: &[&str]) -> Option<T> {
+        let mut connection = self.client().get_multiplexed_async_connection().await.ok()?;
+        let (name, arguments) = words.split_first()?;
+        redis::cmd(name).arg(arguments).query_async(&mut connection).await.ok()
     }
 
     /// Whether it answers a PING on a new connection within half a second.

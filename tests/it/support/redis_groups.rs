@@ -22,10 +22,15 @@ pub struct RedisCluster {
 
 impl RedisCluster {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With further command line options for each node.
+    pub async fn start_with(options: &[&str]) -> Self {
         let mut nodes = Vec::new();
         for _ in 0..3 {
-            let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
-            nodes.push(Redis::start_with(&options).await);
+            let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+            nodes.push(Redis::start_with(&[&cluster, options].concat()).await);
         }
         let cluster = Self { nodes };
         cluster.join().await;
@@ -50,6 +55,56 @@ impl RedisCluster {
     /// `127.0.0.1:PORT` of every node.
     pub fn addresses(&self) -> Vec<String> {
         self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect()
+    }
+
+    /// The slot of a key.
+    pub async fn slot(&self, key: &str) -> u16 {
+        eventually(SOON, async || ask(&self.nodes[0], &["CLUSTER", "KEYSLOT", key]).await).await
+    }
+
+    /// Which node has a slot.
+    pub async fn owner(&self, slot: u16) -> usize {
+        eventually(SOON, async || {
+            for (number, node) in self.nodes.iter().enumerate() {
+                let table: String = ask(node, &["CLUSTER", "NODES"]).await?;
+                let own = table.lines().find(|line| line.contains("myself"))?;
+                if own.split(' ').skip(8).any(|range| holds(range, slot)) {
+                    return Some(number);
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// Moves a slot with its keys, while everybody goes on asking for them.
+    pub async fn move_slot(&self, slot: u16, from: usize, to: usize) {
+        let (number, port) = (slot.to_string(), self.nodes[to].port().to_string());
+        let source = self.id(from).await;
+        let target = self.id(to).await;
+        self.tell(to, &["CLUSTER", "SETSLOT", &number, "IMPORTING", &source]).await;
+        self.tell(from, &["CLUSTER", "SETSLOT", &number, "MIGRATING", &target]).await;
+        loop {
+            let find = ["CLUSTER", "GETKEYSINSLOT", &number, "100"];
+            let keys: Vec<String> = eventually(SOON, async || ask(&self.nodes[from], &find).await).await;
+            if keys.is_empty() {
+                break;
+            }
+            let front = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+            let words: Vec<&str> = front.into_iter().chain(keys.iter().map(String::as_str)).collect();
+            self.tell(from, &words).await;
+        }
+        for node in [to, from].into_iter().chain((0..self.nodes.len()).filter(|node| ![to, from].contains(node))) {
+            self.tell(node, &["CLUSTER", "SETSLOT", &number, "NODE", &target]).await;
+        }
+    }
+
+    async fn id(&self, node: usize) -> String {
+        eventually(SOON, async || ask(&self.nodes[node], &["CLUSTER", "MYID"]).await).await
+    }
+
+    async fn tell(&self, node: usize, words: &[&str]) {
+        eventually(SOON, async || ask::<String>(&self.nodes[node], words).await).await;
     }
 
     /// `redis+cluster://a,b,c`.
@@ -119,13 +174,36 @@ impl RedisSentinel {
         eventually(SLOW, async || Some(self.primary_port().await).filter(|&now| now != port)).await
     }
 
+    /// The server that is the primary now.
+    pub async fn present_primary(&mut self) -> &mut Redis {
+        let port = self.primary_port().await;
+        [&mut self.primary, &mut self.replica].into_iter().find(|redis| redis.port() == port).expect("one of the two")
+    }
+
+    /// The server that was killed on port `dead` comes back, as the replica of the one on `primary`.
+    pub async fn brings_back(&mut self, dead: u16, primary: u16) {
+        let servers = [&mut self.primary, &mut self.replica];
+        let back = servers.into_iter().find(|redis| redis.port() == dead).expect("one of the two");
+        back.restart().await;
+        let port = primary.to_string();
+        eventually(SOON, async || ask::<String>(back, &["REPLICAOF", "127.0.0.1", &port]).await).await;
+        follows(back).await;
+    }
+
     async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> Option<T> {
         query(&Client::open(("127.0.0.1", self.port)).unwrap(), words).await
     }
 }
 
 async fn ask<T: FromRedisValue>(redis: &Redis, words: &[&str]) -> Option<T> {
-    query(&redis.client(), words).await
+    redis.says(words).await
+}
+
+/// Whether `12`, or `3-12`, holds a slot.
+fn holds(range: &str, slot: u16) -> bool {
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let ends = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
+    ends.is_some_and(|(first, last)| (first..=last).contains(&slot))
 }
 
 async fn query<T: FromRedisValue>(client: &Client, words: &[&str]) -> Option<T> {
