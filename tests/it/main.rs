@@ -22,6 +22,7 @@ mod harness;
 mod layers;
 mod model;
 mod redis_store;
+mod simulation;
 mod store_loss;
 mod support;
 mod upgrade;
