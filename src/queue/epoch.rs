@@ -3,7 +3,7 @@
 //! A store that lost its memory, or went back to an older state of it, is found out by the instances: they know more than
 //! it does. Admission then waits, once, for one polling period, in which every visitor brings the place back.
 
-use super::{Known, Time};
+use super::{Known, Life, Time};
 
 /// How long admission waits after the store lost its memory: the longest time between two polls of one visitor
 /// (20 s and a fifth, `eta::next_poll`).
@@ -42,6 +42,11 @@ impl Epoch {
             self.hold_until = self.hold_until.max(now.plus_seconds(HOLD_SECONDS));
         }
         is_other
+    }
+
+    /// Whether somebody who met this store knows of something that it has forgotten.
+    pub const fn is_behind(&self, met: Life) -> bool {
+        met.epoch != 0 && (met.epoch != self.name || met.seq > self.seq)
     }
 
     /// Admission waits until then at least.

@@ -6,7 +6,8 @@ use super::stays::Stays;
 use super::store_clock::StoreClock;
 use super::view::{Contact, View};
 use crate::queue::{
-    Arrival, Change, Entry, Finished, Heartbeat, Newcomer, Renewal, Settings, Standing, Stay, Ticket, Time, Visitor,
+    Arrival, Change, Entry, Finished, Heartbeat, Life, Newcomer, Renewal, Settings, Standing, Stay, Ticket, Time,
+    Visitor,
 };
 use crate::store::{RoomRef, Store, StoreError};
 use crate::telemetry::metrics::RoomMetrics;
@@ -165,7 +166,8 @@ impl LiveRoom {
         ticket: Ticket,
         address: crate::queue::AddressKey,
     ) -> Result<Arrival, Unavailable> {
-        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn, until: None }).await
+        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn, until: None, met: Life::default() })
+            .await
     }
 
     /// Asks the store where a visitor stands; takes the turn if it came.
@@ -292,15 +294,15 @@ impl LiveRoom {
     }
 
     /// Every finished turn and every stay that this instance knows of, for a store that lost its memory.
-    pub(super) fn hand_in_all(&self, now: Time) {
-        let (going_on, over) = self.stays().told(now);
+    pub(super) fn hand_in_all(&self) {
+        let stays: Vec<_> = self.stays().all().collect();
         let revoked: Vec<_> = {
             let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
             revoked.keys().copied().collect()
         };
         let mut pending = self.pending();
-        going_on.into_iter().for_each(|renewal| pending.renewal(renewal));
-        over.into_iter().chain(revoked).for_each(|(visitor, ticket)| pending.finish(visitor, ticket));
+        stays.into_iter().for_each(|renewal| pending.renewal(renewal));
+        revoked.into_iter().for_each(|(visitor, ticket)| pending.finish(visitor, ticket));
     }
 
     /// A failure makes the contact "lost" until the next sync tells otherwise; the store's own layer logs it. An

@@ -4,8 +4,8 @@
 //! store knows which of the tickets up to its watermark are spent, so those wait for it: their place is kept.
 
 use crate::queue::{
-    Arrival, Change, Finished, Heartbeat, Known, Mode, Newcomer, Report, Room, SETTLE_MS, Settings, Snapshot, Standing,
-    Synced, Ticket, Time, Visitor, Window,
+    Arrival, Change, Finished, Heartbeat, Known, Life, Mode, Newcomer, Report, Room, SETTLE_MS, Settings, Snapshot,
+    Standing, Synced, Ticket, Time, Visitor, Window,
 };
 use crate::store::StoreError;
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ const KEPT: usize = 200_000;
 /// What the shared store said last.
 #[derive(Clone, Debug, Default)]
 pub struct Last {
+    life: Life,
     watermark: Ticket,
     ready: u64,
     instances: u64,
@@ -24,11 +25,17 @@ pub struct Last {
 
 impl Last {
     pub fn learn(&mut self, synced: &Synced) {
-        let Snapshot { watermark, ready, instances, .. } = synced.snapshot;
+        let Snapshot { epoch, seq, watermark, ready, instances, .. } = synced.snapshot;
+        self.life = Life { epoch, seq };
         (self.watermark, self.ready, self.instances) = (watermark, ready, instances);
         if let Some((_, changed)) = &synced.settings {
             self.changed.clone_from(changed);
         }
+    }
+
+    /// Which state of it that was.
+    pub const fn life(&self) -> Life {
+        self.life
     }
 
     /// The settings in force.

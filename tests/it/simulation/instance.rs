@@ -42,8 +42,8 @@ pub struct Process {
 }
 
 impl Slot {
-    pub fn new(number: usize, seed: u64, world: Weak<World>) -> Self {
-        let link = Link::new(world, super::chance::Chance::of(seed, 100 + number as u64));
+    pub fn new(number: usize, world: Weak<World>) -> Self {
+        let link = Link::new(world, number);
         Self { number, link: Arc::new(link), process: Mutex::default(), frozen_until: AtomicU64::new(0) }
     }
 

@@ -3,7 +3,6 @@
 use super::people::{Event, Person};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The promises, as the module's doc counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +14,7 @@ pub enum Promise {
     Liveness,
     PlaceKept,
     SettingsKept,
+    Determinism,
 }
 
 /// A broken promise.
@@ -71,10 +71,9 @@ impl Journal {
         self.broken.get_or_insert(Broken { promise, ms, who: who.to_vec(), why });
     }
 
-    pub fn hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.events.hash(&mut hasher);
-        hasher.finish()
+    /// All of the log.
+    pub fn text(&self) -> String {
+        self.events.iter().map(|(ms, who, event)| format!("{ms} {who:?} {event}\n")).collect()
     }
 
     /// The part of the log that explains what broke.

@@ -1,6 +1,5 @@
 //! An instance's way to the store: latency, lost calls, lost answers, repetitions, a cut; and the caller's patience.
 
-use super::chance::Chance;
 use super::server::{Answer, Call, Health};
 use super::world::World;
 use async_trait::async_trait;
@@ -17,11 +16,12 @@ pub const PATIENCE: Duration = Duration::from_millis(250);
 /// A way to the store.
 pub struct Link {
     world: Weak<World>,
+    slot: usize,
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
-    chance: Chance,
     is_cut: bool,
     is_bad: bool,
 }
@@ -36,8 +36,8 @@ struct Fate {
 }
 
 impl Link {
-    pub fn new(world: Weak<World>, chance: Chance) -> Self {
-        Self { world, state: Mutex::new(State { chance, is_cut: false, is_bad: false }) }
+    pub fn new(world: Weak<World>, slot: usize) -> Self {
+        Self { world, slot, state: Mutex::default() }
     }
 
     pub fn set_cut(&self, is_cut: bool) {
@@ -52,8 +52,10 @@ impl Link {
         self.state.lock().unwrap().is_bad = is_bad;
     }
 
-    fn fate(&self) -> Fate {
-        let State { chance, is_cut, is_bad } = &mut *self.state.lock().unwrap();
+    /// Drawn for each call by itself: tokio wakes those who wait for one event in an order that it draws without us.
+    fn fate(&self, world: &World, call: &Call) -> Fate {
+        let State { is_cut, is_bad } = &*self.state.lock().unwrap();
+        let chance = &mut world.chance(call.part().wrapping_add(world.ms() << 20).wrapping_add(self.slot as u64));
         let quick = Fate {
             request_ms: chance.within(0, 1),
             answer_ms: 0,
@@ -76,8 +78,8 @@ impl Link {
 
     /// Runs a call at the server, as far as the network and the server let it through.
     async fn call(&self, call: Call) -> Result<Answer, StoreError> {
-        let fate = self.fate();
         let Some(world) = self.world.upgrade() else { return Err(too_late()) };
+        let fate = self.fate(&world, &call);
         if fate.loses_call {
             sleep(PATIENCE).await;
             return Err(too_late());
@@ -117,12 +119,7 @@ impl Link {
 }
 
 /// There and back; `None` where no answer ever comes.
-async fn through(
-    world: Arc<World>,
-    call: Call,
-    request_ms: u64,
-    answer_ms: u64,
-) -> Option<Result<Answer, StoreError>> {
+async fn through(world: Arc<World>, call: Call, request_ms: u64, answer_ms: u64) -> Option<Result<Answer, StoreError>> {
     pause(request_ms).await;
     let answer = world.take(call).await;
     pause(answer_ms).await;

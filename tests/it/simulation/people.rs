@@ -9,8 +9,9 @@ pub struct Person {
     pub ticket: Option<Ticket>,
     /// When a place was promised, in ms: the store had taken it.
     pub registered: Option<u64>,
-    /// The last answered poll, in ms.
+    /// The last answered poll, and when the next one is due; in ms.
     pub contact: u64,
+    pub due: u64,
     /// The last poll that failed, or that was answered by an instance which had lost the store; in ms.
     pub trouble: u64,
     /// Was silent for longer than presence, or may seem so.
@@ -42,7 +43,7 @@ pub struct Ended {
 }
 
 /// One line of a run's log.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug)]
 pub enum Event {
     Arrives { ticket: Ticket, slot: usize, registered: bool },
     Waits { position: u64, slot: usize, beat: u64 },

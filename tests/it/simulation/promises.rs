@@ -64,7 +64,7 @@ fn was_heard(world: &World, server: &Server, who: usize, ticket: Ticket, at: Tim
 /// Polled as told for longer than a polling period, and every poll was answered by an instance in contact.
 fn is_faithful(person: &Person, ms: u64) -> bool {
     let registered = person.registered.unwrap_or(ms);
-    registered + SYNC_MS < ms && person.contact + PERIOD_MS > ms && person.trouble + PERIOD_MS + SYNC_MS < ms
+    registered + SYNC_MS < ms && person.due + SYNC_MS > ms && person.trouble + PERIOD_MS + SYNC_MS < ms
 }
 
 /// At most the limit per window; what nobody could know of any more is given again.
@@ -108,7 +108,8 @@ pub fn at_tick(world: &World, process: &Process) {
     let (ms, mut journal) = (world.ms(), world.journal());
     journal.alone.entry(process.id).or_default().windows.insert(window, own.window.used);
     if own.window.used > share.admission_limit {
-        let why = format!("{:x} gave {} turns alone, its share is {}", process.id, own.window.used, share.admission_limit);
+        let why =
+            format!("{:x} gave {} turns alone, its share is {}", process.id, own.window.used, share.admission_limit);
         journal.breaks(Promise::Limit, ms, &[], why);
     }
 }
@@ -183,7 +184,7 @@ pub fn at_recovery(world: &World) {
     let waits = |who: usize, person: &Person| {
         let by_right = person.is_waiting && !person.strayed && person.registered.is_some_and(|at| at < end);
         let called = |ticket| server.room.as_ref().is_some_and(|room| room.knows(visitor(seed, who), ticket));
-        by_right && person.contact + PERIOD_MS > ms && !person.ticket.is_some_and(called)
+        by_right && person.due + SYNC_MS > ms && !person.ticket.is_some_and(called)
     };
     let people = journal.people.iter().enumerate();
     let who: Vec<usize> = people.filter(|(who, person)| waits(*who, person)).map(|(who, _)| who).collect();

@@ -25,58 +25,29 @@ pub enum Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The store's process ends, and comes back after `ms` with what it still has.
-    StoreGone {
-        ms: u64,
-        memory: Memory,
-    },
+    StoreGone { ms: u64, memory: Memory },
     /// Calls are taken and not run before `ms` have passed: then all at once.
-    StoreStalls {
-        ms: u64,
-    },
+    StoreStalls { ms: u64 },
     /// Every write is refused (out of memory) for `ms`.
-    StoreFull {
-        ms: u64,
-    },
+    StoreFull { ms: u64 },
     /// Every call is refused (the password was changed) for `ms`.
-    StoreRefuses {
-        ms: u64,
-    },
+    StoreRefuses { ms: u64 },
     /// The store's clock is set.
-    ClockStep {
-        ms: i64,
-    },
+    ClockStep { ms: i64 },
     /// An instance can't reach the store for `ms`.
-    Partition {
-        slot: usize,
-        ms: u64,
-    },
+    Partition { slot: usize, ms: u64 },
     /// No instance can.
-    PartitionAll {
-        ms: u64,
-    },
+    PartitionAll { ms: u64 },
     /// An instance's way to the store loses calls and answers, repeats them, is slow.
-    BadLink {
-        slot: usize,
-        ms: u64,
-    },
+    BadLink { slot: usize, ms: u64 },
     /// `kill -9`; a new process begins after `ms`.
-    Crash {
-        slot: usize,
-        ms: u64,
-    },
+    Crash { slot: usize, ms: u64 },
     /// A new process takes over, the old one drains.
-    Upgrade {
-        slot: usize,
-    },
+    Upgrade { slot: usize },
     /// Neither answers nor syncs for `ms`.
-    Freeze {
-        slot: usize,
-        ms: u64,
-    },
+    Freeze { slot: usize, ms: u64 },
     /// An operator changes the settings, through this instance.
-    Operator {
-        slot: usize,
-    },
+    Operator { slot: usize },
 }
 
 /// A whole run, before it began.

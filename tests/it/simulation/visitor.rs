@@ -9,7 +9,7 @@ use super::people::{Event, Opened, address, visitor};
 use super::promises::at_opening;
 use super::world::World;
 use gatekeeper::gate::{Contact, Place, find, new_claims, stay_of};
-use gatekeeper::queue::{Arrival, Entry, Newcomer, Pace, Stay, Visitor, next_poll};
+use gatekeeper::queue::{Arrival, Entry, Life, Newcomer, Pace, Stay, Visitor, next_poll};
 use gatekeeper::rooms::{Contact as StoreContact, View};
 use gatekeeper::token::Claims;
 use std::sync::Arc;
@@ -136,7 +136,14 @@ impl Guest {
         let address = address(self.who);
         let mut registered = false;
         let claims = if self.manner.by_api {
-            let newcomer = Newcomer { visitor: self.visitor, ticket, address, entry: Entry::Enqueue, until: None };
+            let newcomer = Newcomer {
+                visitor: self.visitor,
+                ticket,
+                address,
+                entry: Entry::Enqueue,
+                until: None,
+                met: Life::default(),
+            };
             match room.arrive(newcomer).await {
                 Ok(Arrival::Entered { .. }) => {
                     registered = true;
@@ -174,6 +181,7 @@ impl Guest {
         let person = &mut journal.people[self.who];
         (person.ticket, person.is_waiting, person.strayed, person.contact) = (Some(ticket), true, false, ms);
         person.registered = registered.then_some(ms);
+        person.due = ms + 1_500;
         person.trouble = if is_in_contact(process) { 0 } else { ms };
     }
 
@@ -184,6 +192,8 @@ impl Guest {
         let expired = claims.expires().plus_seconds(5) < room.now();
         let contact = Contact { visitor: self.visitor, address: address(self.who), expired, extends };
         let place = find(room, claims.clone(), contact).await;
+        // The way back; and each comes at a moment alone, whoever was woken first.
+        pause(1 + self.who as u64).await;
         if !process.is_alive() || self.chance.percent(1) {
             self.fails(process.slot);
             return Told::Nothing;
@@ -232,6 +242,8 @@ impl Guest {
 
     /// Until the next poll, or longer.
     async fn pauses(&mut self, poll: u64) -> bool {
+        let due = self.world.ms() + poll;
+        self.world.journal().people[self.who].due = due;
         if !self.chance.percent(self.manner.sleeps) {
             pause(poll).await;
             return true;
@@ -243,6 +255,8 @@ impl Guest {
         let ms = poll + self.chance.within(10_000, self.world.scenario.settings.presence_seconds * 1_500);
         self.world.note(self.who, Event::Sleeps { ms });
         pause(ms).await;
+        let now = self.world.ms();
+        self.world.journal().people[self.who].trouble = now;
         true
     }
 
@@ -274,8 +288,7 @@ impl Guest {
         let (at, alone) = (self.world.ms(), process.is_alone());
         {
             let mut journal = self.world.journal();
-            let event =
-                Event::Goes { since: stay.since.seconds(), until: stay.until.0, slot: process.slot, alone };
+            let event = Event::Goes { since: stay.since.seconds(), until: stay.until.0, slot: process.slot, alone };
             journal.note(at, Some(self.who), event);
             journal.people[self.who].is_waiting = false;
         }

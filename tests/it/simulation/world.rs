@@ -40,7 +40,7 @@ impl Clock for SkewedClock {
 impl World {
     pub fn new(scenario: Scenario) -> Arc<Self> {
         Arc::new_cyclic(|world| Self {
-            slots: (0..scenario.instances).map(|slot| Slot::new(slot, scenario.seed, world.clone())).collect(),
+            slots: (0..scenario.instances).map(|slot| Slot::new(slot, world.clone())).collect(),
             began: Instant::now(),
             server: Mutex::new(Server::new(scenario.settings.clone())),
             journal: Mutex::new(Journal::of(scenario.visitors)),
