@@ -4,7 +4,7 @@
 //! it does, or hear of places that are older than it is. Admission then waits, once, for one polling period, in which every
 //! visitor brings the place back.
 
-use super::{Known, Time};
+use super::{Known, Life, Time};
 
 /// How long admission waits after the store lost its memory: the longest time between two polls of one visitor
 /// (20 s and a fifth, `eta::next_poll`).
@@ -48,6 +48,11 @@ impl Epoch {
     pub fn await_line(&mut self, now: Time) {
         self.held = self.name;
         self.hold(now.plus_seconds(HOLD_SECONDS));
+    }
+
+    /// Whether somebody who met this store knows of something that it has forgotten.
+    pub const fn is_behind(&self, met: Life) -> bool {
+        met.epoch != 0 && (met.epoch != self.name || met.seq > self.seq)
     }
 
     /// Admission waits until then at least.

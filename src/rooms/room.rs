@@ -233,14 +233,14 @@ impl LiveRoom {
     }
 
     /// Every finished turn and every stay that this instance knows of, for a store that lost its memory.
-    pub(super) fn hand_in_all(&self, now: Time) {
-        let (going_on, over) = self.stays().told(now);
+    pub(super) fn hand_in_all(&self) {
+        let stays: Vec<_> = self.stays().all().collect();
         let revoked: Vec<_> = {
             let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
             revoked.keys().copied().collect()
         };
         let mut pending = self.pending();
-        going_on.into_iter().for_each(|renewal| pending.renewal(renewal));
-        over.into_iter().chain(revoked).for_each(|(visitor, ticket)| pending.finish(visitor, ticket));
+        stays.into_iter().for_each(|renewal| pending.renewal(renewal));
+        revoked.into_iter().for_each(|(visitor, ticket)| pending.finish(visitor, ticket));
     }
 }

@@ -170,7 +170,7 @@ impl LiveRoom {
         let forgot = state.known.epoch != 0 && state.known.epoch != snapshot.epoch;
         if forgot {
             tracing::warn!(room = self.name(), "the store lost its memory, or went back to an older one");
-            self.hand_in_all(snapshot.taken);
+            self.hand_in_all();
             state.known.revoked = 0;
         }
         state.restore = None;

@@ -196,6 +196,7 @@ mod tests {
             address: AddressKey(n),
             entry: Entry::WalkIn,
             until: None,
+            met: crate::queue::Life::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{FinishOutcome, LiveRoom, Unavailable};
 use crate::queue::{
-    AddressKey, Arrival, Change, Entry, Finished, Newcomer, Renewal, Settings, Standing, Stay, Ticket, Visitor,
+    AddressKey, Arrival, Change, Entry, Finished, Life, Newcomer, Renewal, Settings, Standing, Stay, Ticket, Visitor,
 };
 use crate::rooms::view::Contact;
 use crate::store::StoreError;
@@ -25,7 +25,8 @@ impl LiveRoom {
 
     /// Comes in with a ticket where nobody waits.
     pub async fn walk_in(&self, visitor: Visitor, ticket: Ticket, address: AddressKey) -> Result<Arrival, Unavailable> {
-        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn, until: None }).await
+        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn, until: None, met: Life::default() })
+            .await
     }
 
     /// Asks the store where a visitor stands; takes the turn if it came.
