@@ -60,14 +60,49 @@ function atEnd(t, stop) {
  * Starts a site and the gate in front of it, for one test.
  *
  * `settings`: the room's first ones. `protect`: the guarded paths. `pages`: path -> (request, response, url) => void,
- * asked before the default page, which says "Inside".
+ * asked before the default page, which says "Inside". `store`: lines of the section of that name.
  */
-export async function scene(t, { settings = {}, protect = ['/**'], pages = {} } = {}) {
+export async function scene(t, { settings = {}, protect = ['/**'], pages = {}, store = '' } = {}) {
   const site = await startSite(pages);
   atEnd(t, () => site.stop());
-  const gate = await startGate({ origin: site.address, settings, protect });
+  const gate = await startGate({ origin: site.address, settings, protect, store });
   atEnd(t, () => gate.stop());
   return { gate, site };
+}
+
+/** A Redis of the test's own, which can be killed and comes back empty on the same port. */
+export async function startRedis(t) {
+  const [port] = await freePorts(1);
+  let child;
+  const redis = {
+    url: `redis://127.0.0.1:${port}`,
+    async start() {
+      const options = ['--bind', '127.0.0.1', '--port', port, '--save', '', '--appendonly', 'no'];
+      child = spawn('redis-server', options, { stdio: 'ignore', cwd: tmpdir() });
+      const failed = new Promise((_, fail) => child.once('error', fail));
+      await Promise.race([until('redis-server answers', () => takesConnections(port)), failed]);
+    },
+    async kill() {
+      const ended = new Promise((end) => child.once('exit', end));
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+  await redis.start();
+  const killed = () => child.kill('SIGKILL');
+  process.once('exit', killed);
+  atEnd(t, () => {
+    process.off('exit', killed);
+    killed();
+  });
+  return redis;
+}
+
+function takesConnections(port) {
+  return new Promise((answered) => {
+    const socket = net.connect(port, '127.0.0.1', () => answered(true)).on('error', () => answered(false));
+    socket.on('close', () => {}).on('connect', () => socket.destroy());
+  });
 }
 
 async function startSite(pages) {
@@ -141,13 +176,15 @@ async function tryGate(options) {
   return { gate, healthy };
 }
 
-function configuration({ origin, settings, protect, port, metricsPort, folder }) {
+function configuration({ origin, settings, protect, store, port, metricsPort, folder }) {
   const fields = Object.entries(settings).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
   return `
 [server]
 listen = ["127.0.0.1:${port}"]
 metrics_listen = "127.0.0.1:${metricsPort}"
 state_dir = ${JSON.stringify(join(folder, 'state'))}
+
+${store && `[store]\n${store}`}
 
 [tokens]
 secrets = ["a secret for the browser tests, 40 letters"]
