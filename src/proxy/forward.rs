@@ -97,6 +97,12 @@ pub fn take_command(response: &mut ResponseHeader) -> bool {
     command.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"finish"))
 }
 
+/// No answer may announce what will not come: pingora reads the trailers of HTTP/1 and drops them, and origins speak nothing
+/// else with it. It takes `TE` and `Trailer` out of requests by itself.
+pub fn take_back_trailers(response: &mut ResponseHeader) {
+    response.remove_header(&header::TRAILER);
+}
+
 /// Adds the visitor's cookie. An answer that carries it must not be kept for others; where it is only a renewal, an
 /// answer that others may keep goes without.
 pub fn add_cookie(response: &mut ResponseHeader, line: &str, is_renewal: bool) -> Result<()> {

@@ -125,6 +125,16 @@ impl ProxyHttp for Door {
         forward::prepare(request, context, client, guest.as_ref())
     }
 
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        _context: &mut RequestContext,
+    ) -> Result<()> {
+        forward::take_back_trailers(response);
+        Ok(())
+    }
+
     async fn response_filter(
         &self,
         _session: &mut Session,

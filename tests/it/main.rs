@@ -20,6 +20,7 @@ mod contract;
 mod crowd;
 mod demo;
 mod fallback;
+mod forwarding;
 mod gating;
 mod h2c;
 mod harness;
