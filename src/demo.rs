@@ -16,10 +16,13 @@ use std::sync::Arc;
 
 /// Three people every five seconds, and a line that the crowd keeps at [`crowd::LINE`]: about half a minute of waiting.
 fn config(listen: SocketAddr, shop: SocketAddr) -> String {
+    let secret = crate::random::secret(); // made here: that places end with a demonstration is nobody's worry
     format!(
         r#"
 [server]
 listen = ["{listen}"]
+[tokens]
+secrets = ["{secret}"]
 [[rooms]]
 name = "demo"
 title = "Harbour Hall Tickets"

@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 
 /// The crowd keeps the line at about this length.
 pub const LINE: usize = 18;
+/// So many waiting make a line: some fifteen seconds for who comes next.
+const STANDS: u64 = 10;
 /// How long a simulated visitor stays inside.
 const STAY: Duration = Duration::from_secs(12);
 /// One request takes at most this long.
@@ -32,27 +34,39 @@ pub struct Crowd {
 #[async_trait]
 impl BackgroundService for Crowd {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        say(&format!("\n  Open  http://{}/  and stand in line. Ctrl-C ends it.\n\n", self.gate));
+        say("\n  A line is forming …\n");
         let outside = Arc::new(AtomicUsize::new(0));
         let mut second = tokio::time::interval(Duration::from_secs(1));
+        let mut stands = false;
         loop {
             tokio::select! {
                 _ = second.tick() => {}
                 _ = shutdown.changed() => return,
             }
-            // One or two a second, so that the line grows as a line does.
-            for _ in 0..2 {
+            // The address is told when there is a line to stand in: all come at once until then, and afterwards one or two
+            // a second, as people do.
+            if !stands && self.waiting() >= STANDS {
+                stands = true;
+                say(&format!("\n  Open  http://{}/  and stand in line. Ctrl-C ends it.\n\n", self.gate));
+            }
+            for _ in 0..if stands { 2 } else { LINE } {
                 if outside.load(Ordering::Relaxed) < LINE {
                     outside.fetch_add(1, Ordering::Relaxed);
                     tokio::spawn(visit(self.gate, Arc::clone(&outside)));
                 }
             }
-            self.tell();
+            if stands {
+                self.tell();
+            }
         }
     }
 }
 
 impl Crowd {
+    fn waiting(&self) -> u64 {
+        self.rooms.find("demo").map_or(0, |room| room.view().waiting())
+    }
+
     fn tell(&self) {
         let Some(room) = self.rooms.find("demo") else { return };
         let view = room.view();
