@@ -45,6 +45,9 @@ pub fn prepare(
             request.set_uri(uri);
         }
     }
+    if context.site().is_some_and(|site| site.strip_query_token) {
+        hide_query_token(request)?;
+    }
     hide_cookie(request, context)?;
     let host = client.forwarded.host.as_ref().map_or(context.host.as_bytes(), HeaderValue::as_bytes).to_vec();
     request.insert_header("X-Forwarded-For", client.forwarded.for_chain.clone())?;
@@ -62,6 +65,21 @@ pub fn prepare(
 fn is_refused(name: &str) -> bool {
     let name = name.replace('_', "-");
     name.starts_with("x-gatekeeper-") || NEVER_FROM_CLIENTS.contains(&name.as_str())
+}
+
+/// As bytes, since a query may hold any; the visitor's address stays as it is. A navigation came here without it already.
+fn hide_query_token(request: &mut RequestHeader) -> Result<()> {
+    let target = request.raw_path();
+    let Some(start) = target.iter().position(|byte| *byte == b'?') else { return Ok(()) };
+    let (path, query) = target.split_at(start);
+    let pairs: Vec<&[u8]> = query.get(1..).unwrap_or_default().split(|byte| *byte == b'&').collect();
+    let kept: Vec<&[u8]> = pairs.iter().copied().filter(|pair| !pair.starts_with(b"jwt=")).collect();
+    if kept.len() == pairs.len() {
+        return Ok(());
+    }
+    let rest = kept.join(&b'&');
+    let target = if rest.is_empty() { path.to_vec() } else { [path, rest.as_slice()].join(&b'?') };
+    request.set_raw_path(&target)
 }
 
 /// Our cookie is between the visitor and us; the origin gets the token in a header of its own.

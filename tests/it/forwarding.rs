@@ -1,10 +1,11 @@
 //! What goes through the gate and how it arrives: what the origin gets to see of a request, and the visitor of an answer.
 
 use crate::support::SOON;
-use crate::support::client::{h2c, raw};
+use crate::support::client::{Browser, h2c, next_address, plain, raw, send};
 use crate::support::gatekeeper::{Gatekeeper, Setup};
 use crate::support::origin::Origin;
 use crate::support::raw_origin::RawOrigin;
+use http::Method;
 use http_body_util::BodyExt;
 
 /// An answer with a trailer, announced.
@@ -45,4 +46,47 @@ async fn a_trailer_of_a_request_ends_here_and_is_neither_announced_nor_asked_for
     let hit = origin.await_hit("/upload").await;
     assert_eq!((hit.body.as_ref(), hit.trailers.is_none()), (&b"hi"[..], true));
     assert_eq!((hit.header("trailer"), hit.header("te"), hit.header("x-sum")), (None, None, None));
+}
+
+#[tokio::test]
+async fn a_site_that_is_to_see_no_token_in_the_query_sees_none_whatever_the_request() {
+    let origin = Origin::start().await;
+    let site = "strip_query_token = true\nbypass = [{ path = \"/static/**\" }]".to_owned();
+    let setup = Setup { site, listener: "h2c = true".to_owned(), ..Setup::before(origin.addr()) };
+    let gate = Gatekeeper::start(setup).await;
+    let inside = Browser::new(&gate.url(""));
+    assert_eq!(inside.open("/welcome").await.status, 200);
+    let jwt = inside.cookie("gatekeeper_checkout").unwrap();
+
+    let client = plain().local_address(next_address()).build().unwrap();
+    let query = format!("a=1&jwt={jwt}&b=%C3%A9");
+    for (method, path, accept) in [
+        (Method::HEAD, "/head", "text/html"),
+        (Method::POST, "/post", "text/html"),
+        (Method::GET, "/script", "*/*"),
+        (Method::GET, "/static/image", "image/png"), // an exception is no place to show it either
+        (Method::GET, "/static/../static/./spelled", "image/png"),
+    ] {
+        let head = format!("{method} {path}?{query} HTTP/1.1\r\nHost: a\r\nAccept: {accept}\r\n");
+        let request = format!("{head}Content-Length: 0\r\nConnection: close\r\n\r\n");
+        let answer = raw(gate.addr(), request.as_bytes(), SOON).await;
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{method} {path}: {}", String::from_utf8_lossy(&answer));
+        let hit = origin.last().unwrap();
+        assert_eq!(hit.uri.query(), Some("a=1&b=%C3%A9"), "{method} {path}");
+        assert!(hit.path().ends_with(path.rsplit('/').next().unwrap()), "{}", hit.path());
+    }
+    let alone = send(client.post(gate.url(&format!("/alone?jwt={jwt}"))).header("accept", "text/html")).await;
+    assert_eq!((alone.status, origin.last().unwrap().uri.to_string().as_str()), (200, "/alone"));
+    assert!(origin.last().unwrap().header("jwt").is_some_and(|token| token.starts_with("ey")), "it is in the header");
+    let over_http2 = send(h2c().post(gate.url(&format!("/two?jwt={jwt}&c=3")))).await;
+    assert_eq!((over_http2.status, origin.last().unwrap().uri.to_string().as_str()), (200, "/two?c=3"));
+
+    // As it came, to the byte.
+    let other = RawOrigin::start("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let setup = Setup { site: "strip_query_token = true".to_owned(), ..Setup::before(other.addr()) };
+    let gate = Gatekeeper::start(setup).await;
+    let head = format!("POST /bytes?jwt={jwt}&name=\u{e9}&c HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n");
+    raw(gate.addr(), format!("{head}Connection: close\r\n\r\n").as_bytes(), SOON).await;
+    let sent = String::from_utf8(other.await_bytes(b"POST /bytes").await).unwrap();
+    assert!(sent.starts_with("POST /bytes?name=\u{e9}&c HTTP/1.1\r\n"), "{sent}");
 }
