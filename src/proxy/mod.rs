@@ -8,6 +8,7 @@ mod answer;
 mod client;
 mod context;
 mod forward;
+mod names;
 mod opening;
 mod origin;
 mod path;

@@ -1,17 +1,15 @@
 //! The origins of each site: their addresses, their health, and whose turn it is.
 
+use super::names::{Change, Lookups, Names};
 use super::tunnel::Tunnel;
 use crate::config::{Config, HostPattern, Origin, Site};
 use crate::telemetry::metrics::Metrics;
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
-use pingora::lb::discovery::ServiceDiscovery;
 use pingora::lb::health_check::{HealthCheck, HttpHealthCheck, TcpHealthCheck};
 use pingora::lb::selection::RoundRobin;
 use pingora::lb::{Backend, Backends, LoadBalancer};
 use pingora::prelude::HttpPeer;
 use pingora::{Error, ErrorType, Result};
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -33,6 +31,7 @@ const TUNNELS: u64 = 1;
 struct Pool {
     site: Site,
     balancer: Arc<LoadBalancer<RoundRobin>>,
+    lookups: Arc<Lookups>,
 }
 
 /// The pools of a configuration, ready to take requests.
@@ -62,13 +61,19 @@ impl Origins {
         for site in &config.sites {
             let same = |pool: &&Arc<Pool>| pool.site.origins == site.origins && pool.site.health == site.health;
             if let Some(known) = current.iter().find(same) {
-                pools.push(Arc::new(Pool { site: site.clone(), balancer: Arc::clone(&known.balancer) }));
+                let (balancer, lookups) = (Arc::clone(&known.balancer), Arc::clone(&known.lookups));
+                pools.push(Arc::new(Pool { site: site.clone(), balancer, lookups }));
                 continue;
             }
             let pool = Pool::new(site);
             let found = tokio::time::timeout(RESOLVE, pool.balancer.update()).await;
-            if !matches!(found, Ok(Ok(()))) {
-                return Err(format!("sites[{}].origins: no address can be found", site_name(site)));
+            let problem = match found {
+                Ok(Ok(())) => None,
+                Ok(Err(_)) => Some(pool.lookups.complaint()),
+                Err(_) => Some(format!("nothing came in {} s", RESOLVE.as_secs())),
+            };
+            if let Some(problem) = problem {
+                return Err(format!("sites[{}].origins: no address can be found: {problem}", site_name(site)));
             }
             pool.balancer.backends().run_health_check(true).await;
             pools.push(Arc::new(pool));
@@ -80,8 +85,8 @@ impl Origins {
     pub fn adopt(&self, prepared: Prepared) {
         let old = self.pools.swap(Arc::new(prepared.0));
         for pool in old.iter() {
-            for backend in pool.balancer.backends().get_backend().iter() {
-                self.metrics.forget_origin(&site_name(&pool.site), &name_of(backend));
+            for origin in &pool.site.origins {
+                self.metrics.forget_origin(&site_name(&pool.site), &origin.to_string());
             }
         }
         self.pools.load().iter().for_each(|pool| self.report(pool));
@@ -129,10 +134,9 @@ impl Origins {
             let pools = self.pools.load_full();
             for pool in pools.iter() {
                 let is_new = !seen.iter().any(|known| Arc::ptr_eq(known, pool));
-                if (is_new || passed.is_multiple_of(RESOLVE_EVERY_SECONDS))
-                    && let Err(error) = pool.balancer.update().await
-                {
-                    tracing::warn!(error = %error.etype().as_str(), "an origin's name can't be looked up");
+                if is_new || passed.is_multiple_of(RESOLVE_EVERY_SECONDS) {
+                    let _ = pool.balancer.update().await; // its error says less than the look-ups do
+                    self.tell(pool);
                 }
                 if is_new || passed.is_multiple_of(pool.site.health.interval_seconds.max(1)) {
                     pool.balancer.backends().run_health_check(true).await;
@@ -141,6 +145,22 @@ impl Origins {
             }
             seen.clone_from(&pools);
             passed += 1;
+        }
+    }
+
+    /// Says which names were lost, and which are back.
+    fn tell(&self, pool: &Pool) {
+        let site = site_name(&pool.site);
+        for change in pool.lookups.changes() {
+            match change {
+                Change::Lost { origin, reason } => {
+                    tracing::warn!(site, origin, error = reason, "an origin's name can't be looked up");
+                    if !pool.balancer.backends().get_backend().iter().any(|backend| name_of(backend) == origin) {
+                        self.metrics.origin_up(&site, &origin).set(0);
+                    }
+                }
+                Change::Found { origin } => tracing::info!(site, origin, "an origin's name can be looked up again"),
+            }
         }
     }
 
@@ -167,9 +187,10 @@ pub fn site_name(site: &Site) -> String {
 
 impl Pool {
     fn new(site: &Site) -> Self {
-        let mut backends = Backends::new(Box::new(Names(site.origins.clone())));
+        let (names, lookups) = Names::of(&site.origins);
+        let mut backends = Backends::new(Box::new(names));
         backends.set_health_check(health_check(site));
-        Self { site: site.clone(), balancer: Arc::new(LoadBalancer::from_backends(backends)) }
+        Self { site: site.clone(), balancer: Arc::new(LoadBalancer::from_backends(backends)), lookups }
     }
 }
 
@@ -188,27 +209,4 @@ fn health_check(site: &Site) -> Box<dyn HealthCheck + Send + Sync> {
         check.req.set_uri(uri);
     }
     Box::new(check)
-}
-
-/// Origins by name, looked up without blocking anybody.
-struct Names(Vec<Origin>);
-
-#[async_trait]
-impl ServiceDiscovery for Names {
-    async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
-        let mut found = BTreeSet::new();
-        for origin in &self.0 {
-            let host = origin.host.trim_start_matches('[').trim_end_matches(']');
-            let Ok(addresses) = tokio::net::lookup_host((host, origin.port)).await else { continue };
-            for address in addresses {
-                let mut backend = Backend::new(&address.to_string())?;
-                backend.ext.insert(origin.clone());
-                found.insert(backend);
-            }
-        }
-        if found.is_empty() {
-            return Error::e_explain(ErrorType::InternalError, "no address");
-        }
-        Ok((found, HashMap::new()))
-    }
 }

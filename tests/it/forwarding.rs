@@ -1,10 +1,10 @@
 //! What goes through the gate and how it arrives: what the origin gets to see of a request, and the visitor of an answer.
 
-use crate::support::SOON;
 use crate::support::client::{Browser, h2c, next_address, plain, raw, send};
 use crate::support::gatekeeper::{Gatekeeper, Setup};
 use crate::support::origin::Origin;
 use crate::support::raw_origin::RawOrigin;
+use crate::support::{SOON, eventually};
 use http::Method;
 use http_body_util::BodyExt;
 
@@ -89,4 +89,26 @@ async fn a_site_that_is_to_see_no_token_in_the_query_sees_none_whatever_the_requ
     raw(gate.addr(), format!("{head}Connection: close\r\n\r\n").as_bytes(), SOON).await;
     let sent = String::from_utf8(other.await_bytes(b"POST /bytes").await).unwrap();
     assert!(sent.starts_with("POST /bytes?name=\u{e9}&c HTTP/1.1\r\n"), "{sent}");
+}
+
+#[tokio::test]
+async fn an_origin_whose_name_is_mistyped_is_named_once_with_its_site_and_the_reason() {
+    let origin = Origin::start().await;
+    let more = format!(
+        "[[sites]]\nhosts = [\"two.test\"]\norigins = [\"{}\", \"http://no-such-site.invalid:9000\"]\n",
+        origin.addr()
+    );
+    let gate = Gatekeeper::start(Setup { more, ..Setup::before(origin.addr()) }).await;
+    gate.await_log("no-such-site.invalid:9000", SOON).await;
+    let logs = gate.logs();
+    let lines: Vec<&str> = logs.lines().filter(|line| line.contains("can't be looked up")).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let line: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!((line["site"].as_str(), line["level"].as_str()), (Some("two.test"), Some("WARN")), "{line}");
+    assert_eq!(line["origin"], "no-such-site.invalid:9000");
+    assert!(line["error"].as_str().unwrap().contains("lookup"), "{line}");
+    let up = async || gate.metrics().await.value("gatekeeper_origin_up", &[("origin", "no-such-site.invalid:9000")]);
+    eventually(SOON, async || (up().await == Some(0.0)).then_some(())).await;
+    let other = plain().build().unwrap().get(gate.url("/")).header("host", "two.test");
+    assert_eq!(send(other).await.status, 200, "the other origin serves");
 }
