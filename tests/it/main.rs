@@ -14,6 +14,7 @@
 #![allow(clippy::print_stderr, reason = "the output of a child is shown when its test fails")]
 #![allow(clippy::print_stdout, reason = "a campaign shows its figures")]
 
+mod answers;
 mod calls;
 mod chaos;
 mod contract;

@@ -1,0 +1,60 @@
+//! The gate's own answers: what goes with them, and what is said of them in the log.
+
+use crate::support::client::{Api, next_address, plain, send};
+use crate::support::gatekeeper::{FULL_KEY, Gatekeeper, Setup};
+use crate::support::origin::Origin;
+use crate::support::redis::Redis;
+use crate::support::{SOON, eventually};
+use serde_json::json;
+
+#[tokio::test]
+async fn without_the_store_a_call_that_needs_it_says_when_to_come_again() {
+    let redis = Redis::start().await;
+    let origin = Origin::start().await;
+    let gate = Gatekeeper::start(Setup::before(origin.addr()).on_store(&redis.url())).await;
+    let api = Api::new(&gate.url(""), FULL_KEY);
+    let changed = eventually(SOON, async || {
+        let answer = api.set_config(json!({"admission_limit": 5})).await;
+        (answer.status == 200).then_some(answer)
+    });
+    assert_eq!(changed.await.json()["updated_config"]["admission_limit"], 5);
+    redis.kill9();
+    let away = eventually(SOON, async || {
+        let answer = api.set_config(json!({"admission_limit": 6})).await;
+        (answer.status == 503).then_some(answer)
+    })
+    .await;
+    assert_eq!(away.header("content-type"), Some("application/problem+json"));
+    assert_eq!(
+        (away.json()["code"].as_str(), away.header("cache-control")),
+        (Some("store_unavailable"), Some("no-store"))
+    );
+    let wait: u64 = away.header("retry-after").unwrap().parse().unwrap();
+    assert!((5..=15).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn a_site_in_a_frame_of_another_one_gets_a_cookie_for_that() {
+    let origin = Origin::start().await;
+    let site = "[sites.cookie]\nembed = true\nsame_site = \"strict\"".to_owned();
+    let server = "trusted_proxies = [\"127.0.0.0/8\"]".to_owned();
+    let settings = "admission_limit = 1, admission_frequency = 3600";
+    let gate = Gatekeeper::start(Setup { site, server, ..Setup::before(origin.addr()).settings(settings) }).await;
+    let client = plain().local_address(next_address()).build().unwrap();
+    let mut seen = Vec::new();
+    for status in [200, 503] {
+        let request = client.get(gate.url("/shop")).header("accept", "text/html").header("x-forwarded-proto", "https");
+        let answer = send(request).await;
+        assert_eq!((answer.status, answer.set_cookies().len()), (status, 1));
+        seen.push(answer.set_cookies()[0].to_owned());
+    }
+    // Behind a proxy that isn't trusted to say https, a cookie without `Secure` would be lost.
+    seen.push(send(client.get(gate.url("/shop")).header("accept", "text/html")).await.set_cookies()[0].to_owned());
+    for line in seen {
+        let parts: Vec<&str> = line.split("; ").collect();
+        assert!(parts[0].starts_with("gatekeeper_checkout=ey"), "{line}");
+        for part in ["HttpOnly", "SameSite=None", "Secure", "Partitioned", "Path=/"] {
+            assert!(parts.contains(&part), "{part}: {line}");
+        }
+    }
+}
