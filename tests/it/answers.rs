@@ -5,7 +5,31 @@ use crate::support::gatekeeper::{FULL_KEY, Gatekeeper, Setup};
 use crate::support::origin::Origin;
 use crate::support::redis::Redis;
 use crate::support::{SOON, eventually};
+use http::Method;
 use serde_json::json;
+
+#[tokio::test]
+async fn a_setting_that_is_given_twice_is_refused_by_name() {
+    let origin = Origin::start().await;
+    let gate = Gatekeeper::start(Setup::before(origin.addr())).await;
+    let api = Api::new(&gate.url(""), FULL_KEY);
+    let post = |body: &'static str| {
+        send(api.call(Method::POST, "/config").header("content-type", "application/json").body(body))
+    };
+    let before = api.config().await.json();
+    let twice = post("{\"admission_limit\": 5, \"max_active\": 3, \"admission_limit\": 7}").await;
+    let body = twice.json();
+    assert_eq!((twice.status, body["code"].as_str()), (422, Some("invalid_field")), "{body}");
+    assert_eq!(body["errors"].as_array().unwrap().len(), 1, "{body}");
+    assert_eq!(body["errors"][0]["field"], "admission_limit");
+    assert!(body["errors"][0]["message"].as_str().unwrap().contains("once"), "{body}");
+    let escaped = post("{\"max_active\": 3, \"max\\u005factive\": 3, \"max_active\": 4}").await.json();
+    assert_eq!(
+        (escaped["errors"].as_array().unwrap().len(), &escaped["errors"][0]["field"]),
+        (1, &json!("max_active"))
+    );
+    assert_eq!(api.config().await.json()["updated_config"], before["updated_config"], "nothing was changed");
+}
 
 #[tokio::test]
 async fn without_the_store_a_call_that_needs_it_says_when_to_come_again() {
