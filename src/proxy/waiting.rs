@@ -1,7 +1,7 @@
 //! The answers of the gate itself: the waiting page, its JSON, and failures, for people and for programs.
 
 use super::Door;
-use super::context::RequestContext;
+use super::context::{Outcome, RequestContext};
 use crate::api::problem::Problem;
 use crate::api::{PREFIX, StatusBody, status_body};
 use crate::gate::{Guest, State, Status, cookie};
@@ -12,6 +12,9 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use pingora::proxy::Session;
 use serde::Serialize;
+
+/// Every answer of the gate is chosen by these.
+const CHOSEN_BY: HeaderValue = HeaderValue::from_static("Accept, Sec-Fetch-Mode, Sec-Fetch-Dest, Cookie");
 
 /// What a program gets instead of the page.
 #[derive(Debug, Serialize)]
@@ -40,7 +43,7 @@ pub fn answer(
     };
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept, Sec-Fetch-Mode, Sec-Fetch-Dest, Cookie"));
+    headers.insert(header::VARY, CHOSEN_BY);
     if let (Some(token), Some(site), Some(client)) = (token, context.site(), &context.client) {
         let line = cookie::line(room.name(), &token, &site.cookie, client.is_https(), &room.view().settings);
         append(headers, header::SET_COOKIE, &line);
@@ -115,6 +118,7 @@ fn page_context(session: &mut Session, context: &RequestContext, room: &LiveRoom
 pub fn redirect(location: &str, guest: &Guest, room: &LiveRoom, context: &RequestContext) -> Response<Bytes> {
     let mut response = build(StatusCode::SEE_OTHER, "text/plain", Vec::new());
     append(response.headers_mut(), header::LOCATION, location);
+    response.headers_mut().insert(header::VARY, CHOSEN_BY);
     if let (Some(site), Some(client)) = (context.site(), &context.client) {
         let line = cookie::line(room.name(), &guest.token, &site.cookie, client.is_https(), &room.view().settings);
         append(response.headers_mut(), header::SET_COOKIE, &line);
@@ -129,8 +133,10 @@ pub fn refusal(problem: Problem, context: &RequestContext) -> Response<Bytes> {
 
 /// A failure: a short page with the request's id for people, the problem for programs.
 pub fn failure(problem: Problem, context: &RequestContext) -> Response<Bytes> {
-    let (status, words) = (problem.status(), words_for(&problem));
+    let has_turn = matches!(context.outcome, Outcome::Forward { guest: Some(_) });
+    let (status, words) = (problem.status(), words_for(&problem, has_turn));
     let mut response = problem.into_response();
+    response.headers_mut().insert(header::VARY, CHOSEN_BY);
     append(response.headers_mut(), HeaderName::from_static("x-request-id"), &context.request_id);
     if !context.wants_page {
         return response;
@@ -145,7 +151,7 @@ pub fn failure(problem: Problem, context: &RequestContext) -> Response<Bytes> {
     let headers = std::mem::take(response.headers_mut());
     let mut page = build(status, "text/html; charset=utf-8", html.into_bytes());
     append(page.headers_mut(), header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-    for name in [header::RETRY_AFTER, header::ALLOW, HeaderName::from_static("x-request-id")] {
+    for name in [header::RETRY_AFTER, header::ALLOW, header::VARY, HeaderName::from_static("x-request-id")] {
         if let Some(value) = headers.get(&name) {
             page.headers_mut().insert(name, value.clone());
         }
@@ -153,16 +159,23 @@ pub fn failure(problem: Problem, context: &RequestContext) -> Response<Bytes> {
     page
 }
 
-fn words_for(problem: &Problem) -> (&'static str, &'static str) {
+/// `has_turn`: who asks came in by a turn, and keeps it.
+fn words_for(problem: &Problem, has_turn: bool) -> (&'static str, &'static str) {
     match problem {
-        Problem::BadGateway => (
+        Problem::BadGateway if has_turn => (
             "The site does not answer",
             "You are past the waiting room, but the site behind it could not be reached. Your turn is kept: please try again in a moment.",
         ),
-        Problem::GatewayTimeout => (
+        Problem::BadGateway => {
+            ("The site does not answer", "The site could not be reached. Please try again in a moment.")
+        }
+        Problem::GatewayTimeout if has_turn => (
             "The site takes too long",
             "You are past the waiting room, but the site behind it did not answer in time. Your turn is kept: please try again in a moment.",
         ),
+        Problem::GatewayTimeout => {
+            ("The site takes too long", "The site did not answer in time. Please try again in a moment.")
+        }
         Problem::RateLimited(_) => (
             "Too many requests",
             "Many requests came from your network in a short time. No place in line is lost: please try again in a moment.",

@@ -1,12 +1,63 @@
 //! The gate's own answers: what goes with them, and what is said of them in the log.
 
-use crate::support::client::{Api, next_address, plain, send};
+use crate::support::client::{Answer, Api, Browser, next_address, plain, send};
 use crate::support::gatekeeper::{FULL_KEY, Gatekeeper, Setup};
 use crate::support::origin::Origin;
 use crate::support::redis::Redis;
 use crate::support::{SOON, eventually};
 use http::Method;
 use serde_json::json;
+
+#[track_caller]
+fn varies(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    let vary = answer.header("vary").unwrap_or_default();
+    assert!(vary.contains("Accept") && vary.contains("Sec-Fetch-Mode"), "{status} varies on {vary:?}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+#[tokio::test]
+async fn every_answer_of_the_gate_says_what_it_was_chosen_by() {
+    let mut origin = Origin::start().await;
+    let setup = Setup { site: "strip_query_token = true".to_owned(), ..Setup::before(origin.addr()) };
+    let gate = Gatekeeper::start(setup.clone()).await;
+    let visitor =
+        Browser::with(&gate.url(""), next_address(), |client| client.redirect(reqwest::redirect::Policy::none()));
+    assert_eq!(visitor.open("/shop").await.status, 200);
+    let jwt = visitor.cookie("gatekeeper_checkout").unwrap();
+    varies(&visitor.open(&format!("/shop?jwt={jwt}")).await, 303);
+    origin.close().await;
+    varies(&visitor.open("/shop").await, 502);
+    varies(&visitor.fetch(Method::GET, "/shop").await, 502);
+
+    let named = setup.toml(gate.place()).replace("hosts = [\"*\"]", "hosts = [\"shop.test\"]");
+    std::fs::write(gate.place().config_file(), named).unwrap();
+    gate.reload();
+    gate.await_log("configuration reloaded", SOON).await;
+    let unknown = visitor.open("/shop").await;
+    varies(&unknown, 421);
+    assert!(unknown.text().contains("Unknown address"));
+    varies(&visitor.fetch(Method::GET, "/shop").await, 421);
+}
+
+#[tokio::test]
+async fn only_who_has_a_turn_is_told_that_it_is_kept() {
+    let mut origin = Origin::start().await;
+    let site = "bypass = [{ path = \"/free/**\" }]".to_owned();
+    let more = format!("[[sites]]\nhosts = [\"open.test\"]\norigins = [\"{}\"]\n", origin.addr());
+    let gate = Gatekeeper::start(Setup { site, more, ..Setup::before(origin.addr()) }).await;
+    let visitor = Browser::new(&gate.url(""));
+    assert_eq!(visitor.open("/shop").await.status, 200);
+    origin.close().await;
+    let inside = visitor.open("/shop").await;
+    assert!(inside.status == 502 && inside.text().contains("Your turn is kept"), "{}", inside.text());
+    let free = visitor.open("/free/of/charge").await;
+    let open = send(visitor.navigation(Method::GET, "/shop", "none").header("host", "open.test")).await;
+    for page in [free, open] {
+        assert!(page.status == 502 && page.text().contains("does not answer"), "{}", page.text());
+        assert!(!page.text().contains("waiting room") && !page.text().contains("turn"), "{}", page.text());
+    }
+}
 
 #[tokio::test]
 async fn a_setting_that_is_given_twice_is_refused_by_name() {
