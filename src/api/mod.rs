@@ -18,11 +18,11 @@ pub use enqueue::over_limit;
 pub use health::Readiness;
 pub use status::{StatusBody, status_body};
 
-use crate::config::{Config, CookieOptions};
+use crate::config::{Config, CookieOptions, Scope};
 use crate::gate::Gate;
 use crate::limit::Limiter;
 use crate::queue::AddressKey;
-use crate::rooms::Rooms;
+use crate::rooms::{LiveRoom, Rooms};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use problem::Problem;
@@ -133,6 +133,33 @@ impl Api {
         let mut response = answer.unwrap_or_else(Problem::into_response);
         reply::allow_origin(&mut response, caller, &parts.headers);
         response
+    }
+
+    /// Refuses a call before it is read, as [`Api::handle`] would.
+    pub fn refuse(&self, caller: &Caller, headers: &HeaderMap, problem: Problem) -> Response<Bytes> {
+        let mut response = problem.into_response();
+        reply::allow_origin(&mut response, caller, headers);
+        response
+    }
+
+    /// The room that a call is about: of its key, or without one of the page that calls. Whether it may, [`Api::handle`]
+    /// says.
+    pub fn room_of(
+        &self,
+        caller: &Caller,
+        path: &str,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Option<Arc<LiveRoom>> {
+        let asked = Asked { api: self, caller, headers, query, body: &Bytes::new() };
+        let (.., call) = ROUTES.iter().find(|(known, ..)| *known == path)?;
+        match call {
+            Call::Enqueue | Call::Status if !auth::has_key(&asked).ok()? => auth::page_room(&asked).ok(),
+            Call::Enqueue | Call::Status | Call::Verify | Call::Finish | Call::Config => {
+                auth::room(&asked, Scope::Browser).ok()
+            }
+            Call::Health | Call::Ready | Call::Docs | Call::Redoc | Call::OpenApi => None,
+        }
     }
 
     async fn call(&self, call: Call, method: &Method, asked: &Asked<'_>) -> Result<Response<Bytes>, Problem> {

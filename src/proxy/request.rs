@@ -215,13 +215,17 @@ async fn call_api(
 ) -> Result<bool> {
     context.outcome = Outcome::Answered;
     context.reason = Reason::Own;
+    let caller = caller(session, context, prefix);
+    let asked = session.req_header();
+    context.room = door.api.room_of(&caller, path, &asked.headers, asked.uri.query());
     let Some(body) = answer::read_body(session, MAX_BODY).await? else {
         // Whoever calls the API gets a problem, whatever the call looks like.
-        door.metrics.refused("too_large");
-        answer::send(session, Problem::TooLarge { limit: MAX_BODY }.into_response()).await?;
+        let problem = Problem::TooLarge { limit: MAX_BODY };
+        door.metrics.refused(problem.code());
+        let response = door.api.refuse(&caller, &session.req_header().headers, problem);
+        answer::send(session, response).await?;
         return Ok(true);
     };
-    let caller = caller(session, context, prefix);
     let mut request = Request::new(body);
     *request.method_mut() = session.req_header().method.clone();
     *request.uri_mut() = session.req_header().uri.clone();

@@ -1,12 +1,43 @@
 //! The gate's own answers: what goes with them, and what is said of them in the log.
 
 use crate::support::client::{Answer, Api, Browser, next_address, plain, send};
-use crate::support::gatekeeper::{FULL_KEY, Gatekeeper, Setup};
+use crate::support::gatekeeper::{BROWSER_KEY, FULL_KEY, Gatekeeper, Setup};
 use crate::support::origin::Origin;
 use crate::support::redis::Redis;
 use crate::support::{SOON, eventually};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// The lines of the access log for this path, whole ones.
+fn accesses(gate: &Gatekeeper, path: &str) -> Vec<Value> {
+    let logs = gate.logs();
+    let lines = logs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["path"] == path).collect()
+}
+
+#[tokio::test]
+async fn a_call_is_logged_with_the_room_that_its_key_names() {
+    let origin = Origin::start().await;
+    let more = "[[rooms]]\nname = \"other\"\nkeys = [{ key = \"other-key-1\", scope = \"full\" }]".to_owned();
+    let gate = Gatekeeper::start(Setup { more, ..Setup::before(origin.addr()) }).await;
+    let api = Api::new(&gate.url(""), FULL_KEY);
+    for (key, path, room) in [
+        (FULL_KEY, "/config", json!("checkout")),
+        ("other-key-1", "/.gatekeeper/config", json!("other")),
+        (BROWSER_KEY, "/queue/verify", json!("checkout")), // refused, but known
+        ("wrong-key-123", "/queue/finish", Value::Null),
+    ] {
+        send(api.with_key(key).call(Method::GET, path)).await;
+        let line = eventually(SOON, async || accesses(&gate, path).pop()).await;
+        assert_eq!((&line["room"], line["reason"].as_str()), (&room, Some("own")), "{line}");
+    }
+    let page = Browser::new(&gate.url(""));
+    page.fetch(Method::GET, "/.gatekeeper/queue/status").await;
+    let line = eventually(SOON, async || accesses(&gate, "/.gatekeeper/queue/status").pop()).await;
+    assert_eq!(line["room"], "checkout", "the page's own call: {line}");
+    api.bare(Method::GET, "/health").send().await.unwrap();
+    assert_eq!(accesses(&gate, "/health")[0]["room"], Value::Null);
+}
 
 #[track_caller]
 fn varies(answer: &Answer, status: u16) {
@@ -57,6 +88,26 @@ async fn only_who_has_a_turn_is_told_that_it_is_kept() {
         assert!(page.status == 502 && page.text().contains("does not answer"), "{}", page.text());
         assert!(!page.text().contains("waiting room") && !page.text().contains("turn"), "{}", page.text());
     }
+}
+
+#[tokio::test]
+async fn a_call_with_too_large_a_body_is_refused_so_that_a_script_can_read_it() {
+    let origin = Origin::start().await;
+    let server = "cors_origins = [\"https://shop.test\"]".to_owned();
+    let gate = Gatekeeper::start(Setup { server, ..Setup::before(origin.addr()) }).await;
+    let api = Api::new(&gate.url(""), FULL_KEY);
+    let call = |origin: &str| {
+        let call =
+            api.call(Method::POST, "/config").header("origin", origin).header("content-type", "application/json");
+        send(call.body(" ".repeat(100_000)))
+    };
+    let refused = call("https://shop.test").await;
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (413, Some("too_large")));
+    assert_eq!(refused.header("access-control-allow-origin"), Some("https://shop.test"));
+    assert!(refused.header("vary").unwrap_or_default().contains("Origin"));
+    let stranger = call("https://evil.test").await;
+    assert_eq!((stranger.status, stranger.header("access-control-allow-origin")), (413, None));
+    assert!(stranger.header("vary").unwrap_or_default().contains("Origin"));
 }
 
 #[tokio::test]
