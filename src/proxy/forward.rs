@@ -9,22 +9,25 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 /// Headers that say what only this proxy may say, or that make an origin read another path or method than the one that
 /// was decided on.
-const NEVER_FROM_CLIENTS: [&str; 14] = [
+const NEVER_FROM_CLIENTS: [&str; 15] = [
     "jwt",
     "x-original-url",
     "x-rewrite-url",
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
+    "x-forwarded",
     "x-forwarded-for",
     "x-forwarded-proto",
     "x-forwarded-host",
     "x-forwarded-uri",
-    "x-forwarded-prefix",
+    "x-forwarded-method",
     "x-real-ip",
     "x-request-id",
     "forwarded",
 ];
+/// What else a proxy says of the request that it got (`X-Forwarded-Port`, `-Prefix`, `-Ssl` …): a trusted one is believed.
+const FORWARDED: &str = "x-forwarded";
 /// The origin's order to end the visitor's stay.
 const COMMAND: &str = "gatekeeper-command";
 
@@ -35,7 +38,8 @@ pub fn prepare(
     client: &Client,
     guest: Option<&Guest>,
 ) -> Result<()> {
-    let refused: Vec<_> = request.headers.keys().filter(|name| is_refused(name.as_str())).cloned().collect();
+    let refused: Vec<_> =
+        request.headers.keys().filter(|name| is_refused(name.as_str(), client.trusted_peer)).cloned().collect();
     for name in refused {
         request.remove_header(&name);
     }
@@ -62,9 +66,11 @@ pub fn prepare(
     Ok(())
 }
 
-fn is_refused(name: &str) -> bool {
-    let name = name.replace('_', "-");
-    name.starts_with("x-gatekeeper-") || NEVER_FROM_CLIENTS.contains(&name.as_str())
+/// In either spelling: to many origins both are one. Proxies write hyphens.
+fn is_refused(name: &str, by_trusted: bool) -> bool {
+    let plain = name.replace('_', "-");
+    let is_forwarded = plain.starts_with(FORWARDED) && !(by_trusted && plain == name);
+    is_forwarded || plain.starts_with("x-gatekeeper-") || NEVER_FROM_CLIENTS.contains(&plain.as_str())
 }
 
 /// As bytes, since a query may hold any; the visitor's address stays as it is. A navigation came here without it already.
@@ -196,9 +202,9 @@ mod tests {
     fn what_only_the_proxy_may_say_is_refused_in_either_spelling() {
         for name in ["jwt", "x-gatekeeper-user", "x_gatekeeper_room", "x_forwarded_for", "x-original-url", "forwarded"]
         {
-            assert!(is_refused(name), "{name}");
+            assert!(is_refused(name, false) && is_refused(name, true), "{name}");
         }
-        assert!(!is_refused("x-custom"));
+        assert!(!is_refused("x-custom", false));
     }
 
     #[test]

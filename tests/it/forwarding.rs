@@ -112,3 +112,30 @@ async fn an_origin_whose_name_is_mistyped_is_named_once_with_its_site_and_the_re
     let other = plain().build().unwrap().get(gate.url("/")).header("host", "two.test");
     assert_eq!(send(other).await.status, 200, "the other origin serves");
 }
+
+#[tokio::test]
+async fn of_what_says_how_a_request_was_forwarded_nothing_comes_through_but_from_a_trusted_proxy() {
+    const NAMES: [&str; 8] = [
+        "X-Forwarded-Port",
+        "x_forwarded_port",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Ssl",
+        "X-Forwarded-Server",
+        "X-Forwarded-Uri",
+        "X-Forwarded-Method",
+        "X-Forwarded",
+    ];
+    let origin = Origin::start().await;
+    let server = "trusted_proxies = [\"127.0.0.3\"]".to_owned();
+    let gate = Gatekeeper::start(Setup { server, ..Setup::before(origin.addr()) }).await;
+    let seen = async |from: [u8; 4]| {
+        let client = plain().local_address(std::net::IpAddr::from(from)).build().unwrap();
+        let request = NAMES.iter().fold(client.get(gate.url("/shop")), |request, name| request.header(*name, "said"));
+        assert_eq!(send(request).await.status, 200);
+        let hit = origin.last().unwrap();
+        NAMES.into_iter().filter(|name| hit.header(&name.to_lowercase()).is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(seen([127, 0, 0, 2]).await, [""; 0]);
+    let kept = ["X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Ssl", "X-Forwarded-Server"];
+    assert_eq!(seen([127, 0, 0, 3]).await, kept, "what would name another path or method stays out all the same");
+}
