@@ -26,7 +26,8 @@ pub fn keyring(config: &Config) -> Result<Keyring, StartError> {
     }
     let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
     let id_secret = config.tokens.id_secret.as_ref().map(crate::config::Secret::expose);
-    Keyring::new(&secrets, id_secret).map_err(|error| StartError::one(format!("tokens.secrets: {error}")))
+    Keyring::new(&secrets, id_secret)
+        .map_err(|error| StartError::one(format!("{}{error}", config.place_of(error.setting()))))
 }
 
 /// Whether the configured secrets will do; makes none.

@@ -140,6 +140,11 @@ impl Config {
         Self { server, store, tokens, rooms, sites, log, warnings: Vec::new(), leaves: root.leaves() }
     }
 
+    /// Where a setting was written; `path` as in `tokens.secrets[0]`.
+    pub fn place_of(&self, path: &str) -> Place {
+        self.leaves.get(path).map_or(Place::Default, |leaf| leaf.place.clone())
+    }
+
     /// The room of that name.
     pub fn room(&self, name: &str) -> Option<&RoomConfig> {
         self.rooms.iter().find(|room| room.name == name)

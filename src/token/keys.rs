@@ -62,12 +62,22 @@ const MIN_DIFFERENT_BYTES: usize = 6;
 /// Why a secret is refused, and what to do. Names the setting, never the secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WeakSecret {
-    #[error("tokens.secrets is empty: give at least one secret of 32 bytes or more, e.g. from `openssl rand -hex 32`")]
+    #[error("tokens.secrets: is empty: give at least one secret of 32 bytes or more, e.g. from `openssl rand -hex 32`")]
     Missing,
-    #[error("{setting} has fewer than 32 bytes: put in a random one, e.g. from `openssl rand -hex 32`")]
+    #[error("{setting}: has fewer than 32 bytes: put in a random one, e.g. from `openssl rand -hex 32`")]
     Short { setting: String },
-    #[error("{setting} is a known example or easily guessed: put in a random one, e.g. from `openssl rand -hex 32`")]
+    #[error("{setting}: is a known example or easily guessed: put in a random one, e.g. from `openssl rand -hex 32`")]
     Guessable { setting: String },
+}
+
+impl WeakSecret {
+    /// The path of the setting, as in `tokens.secrets[0]`.
+    pub fn setting(&self) -> &str {
+        match self {
+            Self::Missing => "tokens.secrets",
+            Self::Short { setting } | Self::Guessable { setting } => setting,
+        }
+    }
 }
 
 /// Why a token is refused.

@@ -68,3 +68,18 @@ fn check_says_everything_that_is_wrong_each_with_its_place() {
         assert!(said.contains(&format!("bad.toml:{line}: {place}: ")), "{place} in {said}");
     }
 }
+
+#[test]
+fn check_names_a_guessable_secret_once_and_where_it_stands() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("bad.toml");
+    let weak = "ab".repeat(20);
+    let text = format!("[[rooms]]\nname = \"a\"\n[tokens]\nsecrets = [\n  \"{weak}\",\n]\n");
+    std::fs::write(&file, text).unwrap();
+    let output = gatekeeper().args(["check", "--config"]).arg(&file).env_clear().output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("bad.toml:5: tokens.secrets[0]: is ") && said.contains("guessed"), "{said}");
+    assert_eq!(said.matches("tokens.").count(), 1, "{said}");
+    assert!(!said.contains(&weak), "{said}");
+}
