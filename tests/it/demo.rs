@@ -83,3 +83,23 @@ fn check_names_a_guessable_secret_once_and_where_it_stands() {
     assert_eq!(said.matches("tokens.").count(), 1, "{said}");
     assert!(!said.contains(&weak), "{said}");
 }
+
+#[test]
+fn the_sample_of_the_environment_is_handed_over_as_it_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let sample = include_str!("../../.env.example");
+    let words = "set -a; . ./.env; set +a; gatekeeper run";
+    assert!(sample.contains(words));
+    let check = format!("{} check", words.strip_suffix(" run").unwrap());
+    let checked = |text: &str| {
+        std::fs::write(directory.path().join(".env"), text).unwrap();
+        let programs = std::path::Path::new(env!("CARGO_BIN_EXE_gatekeeper")).parent().unwrap();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &check]).current_dir(directory.path()).env_clear().env("PATH", programs).output().unwrap()
+    };
+    let refused = checked(sample);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(78) && said.contains("JWT_SECRET"), "it was read: {said}");
+    let made = checked(&sample.replace("JWT_SECRET=change-me", "JWT_SECRET=Zx81+/q9=="));
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
