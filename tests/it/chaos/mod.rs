@@ -20,7 +20,7 @@ mod visitor;
 
 use crate::support::doors::Doors;
 use crate::support::replay::{self, Replay};
-use diary::{Diary, Watch};
+use diary::{Diary, Trouble, Watch};
 use dice::Dice;
 use fault::Fault;
 use judge::{Judge, Rules};
@@ -39,6 +39,9 @@ const WARM_UP: Duration = Duration::from_secs(6);
 const CALM_MS: (u64, u64) = (3_500, 6_000);
 /// After a fault that makes the store forget: it lets nobody in for a polling period.
 const LONG_CALM_MS: (u64, u64) = (28_000, 31_000);
+const BEAT: Duration = Duration::from_millis(20);
+/// A beat that comes so late: an instance was hardly better off.
+const LATE_MS: u64 = 150;
 const WINDOW_SECONDS: u64 = 2;
 const PRESENCE_SECONDS: u64 = 30;
 /// Streams of the dice beside the visitors', whose are their numbers.
@@ -129,9 +132,11 @@ async fn run(plan: Option<Plan>) {
     let (diary, watch) = (Arc::new(Diary::default()), Watch::start());
     let mut stage = Stage::set(plan.kind, &plan.settings(), &diary, watch).await;
     let crowd = Crowd::comes(&plan, &stage, &diary, watch);
+    let pulse = Pulse::feel(&diary, watch);
     sleep(WARM_UP).await;
     suffers(&plan, &mut stage, &diary, watch).await;
     crowd.leaves().await;
+    drop(pulse);
     let mut panics = 0.0;
     for gate in &stage.gates {
         panics += gate.metrics().await.sum("gatekeeper_panics_total", &[]);
@@ -176,6 +181,34 @@ async fn suffers(plan: &Plan, stage: &mut Stage, diary: &Diary, watch: Watch) {
             let (from, to) = if fault.cost().forgets { LONG_CALM_MS } else { CALM_MS };
             sleep(Duration::from_millis(dice.between(from, to))).await;
         }
+    }
+}
+
+/// Notes when the machine was too busy to run a thread that does nothing.
+struct Pulse(Arc<AtomicBool>);
+
+impl Pulse {
+    fn feel(diary: &Arc<Diary>, watch: Watch) -> Self {
+        let (over, diary) = (Arc::new(AtomicBool::new(false)), Arc::clone(diary));
+        let stops = Arc::clone(&over);
+        std::thread::spawn(move || {
+            while !stops.load(Ordering::Relaxed) {
+                let begin = watch.now();
+                std::thread::sleep(BEAT);
+                let end = watch.now();
+                if end - begin > LATE_MS {
+                    let trouble = Trouble { fault: Fault::MachineStarved, begin, end };
+                    diary.troubles.lock().unwrap().push(trouble);
+                }
+            }
+        });
+        Self(over)
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
