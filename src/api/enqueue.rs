@@ -4,7 +4,7 @@ use super::problem::{Problem, RateLimit};
 use super::{Asked, auth, reply};
 use crate::config::Scope;
 use crate::gate::new_claims;
-use crate::queue::{Arrival, Entry, Newcomer, Settings, Ticket};
+use crate::queue::{Arrival, Entry, Life, Newcomer, Settings, Ticket};
 use crate::rooms::{LiveRoom, Unavailable};
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -52,7 +52,14 @@ async fn enter(asked: &Asked<'_>, room: &LiveRoom, user: &str, by_cookie: bool) 
     let gate = &asked.api.gate;
     let ticket = room.clock().mint();
     let visitor = gate.keys().visitor(room.name(), user);
-    let newcomer = Newcomer { visitor, ticket, address: asked.caller.address, entry: Entry::Enqueue, until: None };
+    let newcomer = Newcomer {
+        visitor,
+        ticket,
+        address: asked.caller.address,
+        entry: Entry::Enqueue,
+        until: None,
+        met: Life::default(),
+    };
     let view = room.view();
     let (position, registered) = match room.arrive(newcomer).await {
         Ok(Arrival::Entered { position }) => (position, true),

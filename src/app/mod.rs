@@ -39,7 +39,6 @@ use crate::telemetry::words::ReloadResult;
 use arc_swap::ArcSwap;
 use lifecycle::Leaving;
 use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -129,7 +128,7 @@ impl App {
         let room_metrics = Arc::new(ArcSwap::from_pointee(metrics_of_rooms(&config, &metrics)));
         let format = if config.log.format == LogFormat::Json { Format::Json } else { Format::Text };
         let access_log = config.log.access.then(|| {
-            let (log, guard) = AccessLog::new(format, io::stdout(), metrics.access_log_dropped.clone());
+            let (log, guard) = AccessLog::new(format, std::io::stdout(), metrics.access_log_dropped.clone());
             // Lives as long as the process: what is buffered is written at exit.
             std::mem::forget(guard);
             Arc::new(log)
@@ -168,26 +167,6 @@ impl App {
             metrics: Arc::clone(&self.metrics),
             room_metrics: Arc::clone(&self.room_metrics),
             access_log: self.access_log.clone(),
-        }
-    }
-
-    /// Called on SIGQUIT, when a successor waits and before it gets the listeners: what only one process can own has to be
-    /// free when this returns. A store in Redis has nothing to give away; the embedded one writes everything down, and
-    /// until its successor has read it, everybody keeps the place and nobody is let in.
-    ///
-    /// # Errors
-    /// It could not be written down; everything is as it was.
-    pub async fn hand_over(&self) -> io::Result<()> {
-        let Some(memory) = self.memory.clone() else { return Ok(()) };
-        tokio::task::spawn_blocking(move || memory.hand_over()).await.map_err(io::Error::other)?
-    }
-
-    /// Called where the successor failed: this process goes on serving, and needs back what it gave away.
-    pub fn take_back(&self) {
-        if let Some(memory) = &self.memory
-            && let Err(error) = memory.take_back()
-        {
-            tracing::error!(%error, "the rooms can't be taken back; nobody is let in until a restart");
         }
     }
 

@@ -116,6 +116,28 @@ impl Rendezvous {
     }
 }
 
+impl App {
+    /// Called on SIGQUIT, when a successor waits and before it gets the listeners: what only one process can own has to be
+    /// free when this returns. A store in Redis has nothing to give away; the embedded one writes everything down, and
+    /// until its successor has read it, everybody keeps the place and nobody is let in.
+    ///
+    /// # Errors
+    /// It could not be written down; everything is as it was.
+    pub async fn hand_over(&self) -> io::Result<()> {
+        let Some(memory) = self.memory.clone() else { return Ok(()) };
+        tokio::task::spawn_blocking(move || memory.hand_over()).await.map_err(io::Error::other)?
+    }
+
+    /// Called where the successor failed: this process goes on serving, and needs back what it gave away.
+    pub fn take_back(&self) {
+        if let Some(memory) = &self.memory
+            && let Err(error) = memory.take_back()
+        {
+            tracing::error!(%error, "the rooms can't be taken back; nobody is let in until a restart");
+        }
+    }
+}
+
 /// Gives the listeners to the successor that waits; when this returns `Ok`, it serves.
 ///
 /// # Errors

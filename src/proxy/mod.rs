@@ -13,6 +13,7 @@ mod origin;
 mod path;
 mod request;
 mod site;
+mod tunnel;
 mod waiting;
 
 pub use client::{Client, Scheme};

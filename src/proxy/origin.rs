@@ -1,5 +1,6 @@
 //! The origins of each site: their addresses, their health, and whose turn it is.
 
+use super::tunnel::Tunnel;
 use crate::config::{Config, HostPattern, Origin, Site};
 use crate::telemetry::metrics::Metrics;
 use arc_swap::ArcSwap;
@@ -24,6 +25,9 @@ const WRITE: Duration = Duration::from_secs(30);
 
 /// Looking names up may hold up a reload for so long.
 const RESOLVE: Duration = Duration::from_secs(5);
+
+/// Keeps the connections of [`Tunnel`] apart from those that are shared.
+const TUNNELS: u64 = 1;
 
 /// One site's origins.
 struct Pool {
@@ -100,6 +104,10 @@ impl Origins {
         peer.options.read_timeout = Some(Duration::from_secs(read));
         peer.options.write_timeout = Some(WRITE);
         peer.options.idle_timeout = Some(IDLE);
+        if is_upgrade {
+            peer.options.custom_l4 = Some(Arc::new(Tunnel { within: Duration::from_secs(site.connect_seconds) }));
+            peer.group_key = TUNNELS;
+        }
         Ok(peer)
     }
 

@@ -1,9 +1,10 @@
 //! Which life of the store this is, and whether admission waits until the line is back.
 //!
 //! A store that lost its memory, or went back to an older state of it, is found out by the instances: they know more than
-//! it does. Admission then waits, once, for one polling period, in which every visitor brings the place back.
+//! it does, or hear of places that are older than it is. Admission then waits, once, for one polling period, in which every
+//! visitor brings the place back.
 
-use super::{Known, Time};
+use super::{Known, Life, Time};
 
 /// How long admission waits after the store lost its memory: the longest time between two polls of one visitor
 /// (20 s and a fifth, `eta::next_poll`).
@@ -15,7 +16,7 @@ pub const SETTLE_MS: u64 = 1000;
 /// One life of a store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Epoch {
-    /// Any number but 0 that no earlier life had.
+    /// Any number but 0 that no earlier life had: when it began, ms since the Unix epoch.
     pub name: u64,
     /// Grows with every sync.
     pub seq: u64,
@@ -38,10 +39,20 @@ impl Epoch {
         }
         let is_other = known.epoch != 0 && known.epoch != self.name;
         if is_other && known.busy && self.held != self.name {
-            self.held = self.name;
-            self.hold_until = self.hold_until.max(now.plus_seconds(HOLD_SECONDS));
+            self.await_line(now);
         }
         is_other
+    }
+
+    /// Admission waits for one polling period; for this life no more than once.
+    pub fn await_line(&mut self, now: Time) {
+        self.held = self.name;
+        self.hold(now.plus_seconds(HOLD_SECONDS));
+    }
+
+    /// Whether somebody who met this store knows of something that it has forgotten.
+    pub const fn is_behind(&self, met: Life) -> bool {
+        met.epoch != 0 && (met.epoch != self.name || met.seq > self.seq)
     }
 
     /// Admission waits until then at least.

@@ -12,6 +12,18 @@ pub struct Newcomer {
     pub entry: Entry,
     /// As [`Report::until`].
     pub until: Option<Time>,
+    /// The store as the caller knows it: one that knows less of itself gives nobody a turn at this call, for those who
+    /// come first may not have been brought back yet.
+    pub met: Life,
+}
+
+/// A state of the store, as one of its callers saw it last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// As [`Known::epoch`].
+    pub epoch: u64,
+    /// As [`Known::seq`].
+    pub seq: u64,
 }
 
 /// What a newcomer wants.
@@ -82,7 +94,8 @@ pub struct Heartbeat {
     pub first: Option<AddressKey>,
 }
 
-/// A stay that an instance extended, or found in a token.
+/// A stay that an instance extended, found in a token, or knows to be over (`until` has passed): then its ticket counts
+/// as spent, and a longer account of the same stay still goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renewal {
     pub visitor: Visitor,
@@ -101,7 +114,7 @@ pub struct Revocation {
 /// What an instance knew of the store at its last sync. A store that knows less has lost its memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// 0: never met it.
+    /// 0: never met it; 1: heard of places that are older than it is.
     pub epoch: u64,
     pub seq: u64,
     pub watermark: Ticket,

@@ -36,7 +36,8 @@ pub use eta::{Estimate, Pace, Rate, next_poll};
 pub use fact::{Condition, Fact};
 pub use line::Waiting;
 pub use messages::{
-    Alone, Arrival, Entry, Finished, Heartbeat, Known, Newcomer, Renewal, Report, Revocation, Standing, Stay, Synced,
+    Alone, Arrival, Entry, Finished, Heartbeat, Known, Life, Newcomer, Renewal, Report, Revocation, Standing, Stay,
+    Synced,
 };
 pub use room::{INSTANCE_SECONDS, Room, STEPS};
 pub use settings::{Change, FIELDS, Field, FieldError, Kind, Mode, Settings, Value};

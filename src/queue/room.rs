@@ -8,8 +8,8 @@ use super::epoch::{Epoch, HOLD_SECONDS, SETTLE_MS};
 use super::line::{Line, Waiting};
 use super::turns::Turns;
 use super::{
-    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Mode, Newcomer, Report, Settings, Snapshot, Standing,
-    Stay, Synced, Ticket, Time, Visitor, Window,
+    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Mode, Newcomer, Renewal, Report, Settings, Snapshot,
+    Standing, Stay, Synced, Ticket, Time, Visitor, Window,
 };
 use std::collections::HashMap;
 
@@ -77,8 +77,9 @@ impl Room {
     pub fn arrive(&mut self, newcomer: Newcomer, now: Time) -> Arrival {
         let now = self.begin(now);
         self.settle_presence(now);
-        let Newcomer { visitor, ticket, address, entry, until } = newcomer;
-        self.until = until;
+        let Newcomer { visitor, ticket, address, entry, until, met } = newcomer;
+        // The instances tell a store what it forgot with their next sync.
+        self.until = if self.epoch.is_behind(met) { Some(Time::default()) } else { until };
         if let Some(known) = self.already(newcomer) {
             return known;
         }
@@ -161,10 +162,7 @@ impl Room {
             self.hand_in_finish(*visitor, *ticket, now);
         }
         for renewal in &report.renewals {
-            if self.turns.renew(*renewal, &self.settings, now) {
-                self.line.leave(renewal.visitor);
-                self.watermark = self.watermark.max(renewal.ticket);
-            }
+            self.take_renewal(*renewal, now);
         }
         let mut limited = Vec::new();
         for heartbeat in &report.heartbeats {
@@ -228,6 +226,18 @@ impl Room {
                 self.epoch.hold(now.plus_seconds(HOLD_SECONDS));
             }
         }
+    }
+
+    fn take_renewal(&mut self, renewal: Renewal, now: Time) {
+        let Renewal { visitor, ticket, .. } = renewal;
+        if !self.turns.renew(renewal, &self.settings, now) {
+            return;
+        }
+        let is_its_place = |waiting: Waiting| waiting.ticket == ticket;
+        if self.turns.holds(visitor, ticket) || self.line.find(visitor).is_some_and(is_its_place) {
+            self.line.leave(visitor);
+        }
+        self.watermark = self.watermark.max(ticket);
     }
 
     fn hand_in_finish(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {

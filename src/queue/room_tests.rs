@@ -7,8 +7,8 @@ mod cases;
 mod world;
 
 use super::{
-    AddressKey, Arrival, Entry, Finished, HOLD_SECONDS, Heartbeat, Known, Newcomer, Report, Room, Settings, Standing,
-    Synced, Ticket, Time, Value, Visitor,
+    AddressKey, Arrival, Entry, Finished, HOLD_SECONDS, Heartbeat, Known, Life, Newcomer, Report, Room, Settings,
+    Standing, Synced, Ticket, Time, Value, Visitor,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -41,6 +41,7 @@ fn enqueue(n: usize) -> Newcomer {
         address: AddressKey(n as u64),
         entry: Entry::Enqueue,
         until: None,
+        met: Life::default(),
     }
 }
 

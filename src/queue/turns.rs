@@ -85,16 +85,20 @@ impl Turns {
         Some(stay)
     }
 
-    /// A stay goes on; one that was forgotten is taken from what the instance knows. `false`: nothing to take.
+    /// A stay goes on; one that was forgotten is taken from what the instance knows. One that is over as far as the
+    /// instance knows is no reason to end it: another instance may know of an extension. `false`: nothing to take.
     pub fn renew(&mut self, renewal: Renewal, settings: &Settings, now: Time) -> bool {
         let Renewal { visitor, ticket, stay } = renewal;
         let until = stay.until.min(stay.since.plus_seconds(settings.ready_max()));
-        if until <= now || self.revoked.contains(visitor, ticket) {
+        if self.revoked.contains(visitor, ticket) {
             return false;
         }
+        let is_over = until <= now;
         match self.find(visitor) {
-            Some(turn) if turn.ticket != ticket => return false,
-            Some(turn) if turn.since.is_some() && turn.until >= until => return true,
+            Some(turn) if turn.ticket != ticket && !is_over => return false,
+            Some(turn) if turn.ticket == ticket && turn.since.is_some() && turn.until >= until => return true,
+            Some(turn) if turn.ticket == ticket && is_over => self.drop_turn(visitor),
+            _ if is_over => {}
             _ => self.hold(visitor, Turn { ticket, until, since: Some(stay.since) }),
         }
         self.spent.mark(visitor, ticket, now);

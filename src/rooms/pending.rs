@@ -2,6 +2,7 @@
 
 use crate::queue::{Heartbeat, Renewal, Report, Ticket, Visitor};
 use std::collections::HashMap;
+use std::hash::Hash;
 
 /// More visitors than this are not kept: they are heard from again at their next poll.
 const LIMIT: usize = 1_000_000;
@@ -10,7 +11,7 @@ const LIMIT: usize = 1_000_000;
 #[derive(Debug, Default)]
 pub struct Pending {
     heartbeats: HashMap<Visitor, Heartbeat>,
-    renewals: HashMap<Visitor, Renewal>,
+    renewals: HashMap<(Visitor, Ticket), Renewal>,
     finished: Vec<(Visitor, Ticket)>,
 }
 
@@ -32,14 +33,18 @@ impl Pending {
         }
     }
 
+    /// Of two accounts of a stay the longer one counts.
     pub fn renewal(&mut self, renewal: Renewal) {
         if self.renewals.len() < LIMIT {
-            self.renewals.insert(renewal.visitor, renewal);
+            let kept = self.renewals.entry((renewal.visitor, renewal.ticket)).or_insert(renewal);
+            if renewal.stay.until > kept.stay.until {
+                *kept = renewal;
+            }
         }
     }
 
     pub fn finish(&mut self, visitor: Visitor, ticket: Ticket) {
-        self.renewals.remove(&visitor);
+        self.renewals.remove(&(visitor, ticket));
         if self.finished.len() < LIMIT {
             self.finished.push((visitor, ticket));
         }
@@ -66,23 +71,24 @@ impl Pending {
             self.heartbeats.entry(heartbeat.visitor).or_insert(heartbeat);
         }
         for renewal in batch.renewals {
-            self.renewals.entry(renewal.visitor).or_insert(renewal);
+            self.renewal(renewal);
         }
         self.finished.extend(batch.finished);
     }
 }
 
-fn take_some<T: Copy>(map: &mut HashMap<Visitor, T>) -> Vec<T> {
+fn take_some<K: Copy + Eq + Hash, T: Copy>(map: &mut HashMap<K, T>) -> Vec<T> {
     if map.len() <= Report::CHUNK {
         return std::mem::take(map).into_values().collect();
     }
-    let keys: Vec<Visitor> = map.keys().take(Report::CHUNK).copied().collect();
+    let keys: Vec<K> = map.keys().take(Report::CHUNK).copied().collect();
     keys.iter().filter_map(|key| map.remove(key)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::{Stay, Time};
 
     fn heartbeat(n: u8, ticket: u64) -> Heartbeat {
         Heartbeat { visitor: Visitor([n; 16]), ticket: Ticket(ticket), late: false, first: None }
@@ -101,6 +107,25 @@ mod tests {
         pending.put_back(batch);
         let batch = pending.take();
         assert_eq!((batch.heartbeats.as_slice(), batch.finished.len()), ([heartbeat(1, 4)].as_slice(), 1));
+    }
+
+    #[test]
+    fn of_a_stay_the_longest_account_is_kept_whatever_else_the_visitor_had() {
+        let mut pending = Pending::default();
+        let renewal = |ticket, until| Renewal {
+            visitor: Visitor([1; 16]),
+            ticket: Ticket(ticket),
+            stay: Stay { since: Time(1), until: Time(until) },
+        };
+        pending.renewal(renewal(5, 90));
+        pending.renewal(renewal(5, 60));
+        pending.renewal(renewal(3, 40));
+        let mut batch = pending.take();
+        batch.renewals.sort_by_key(|renewal| renewal.ticket);
+        assert_eq!(batch.renewals, [renewal(3, 40), renewal(5, 90)]);
+        pending.finish(Visitor([1; 16]), Ticket(5));
+        pending.put_back(batch);
+        assert_eq!(pending.take().renewals.len(), 2, "the store ignores what is finished");
     }
 
     #[test]

@@ -5,22 +5,20 @@ use super::pending::Pending;
 use super::stays::Stays;
 use super::store_clock::StoreClock;
 use super::view::{Contact, View};
-use crate::queue::{
-    Arrival, Change, Entry, Finished, Heartbeat, Newcomer, Renewal, Settings, Standing, Stay, Ticket, Time, Visitor,
-};
-use crate::store::{RoomRef, Store, StoreError};
+use crate::queue::{Change, Heartbeat, Renewal, Settings, Ticket, Time, Visitor};
+use crate::store::{RoomRef, Store};
 use crate::telemetry::metrics::RoomMetrics;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
+mod calls;
+
 /// What waits for the sync that carries it doesn't wait longer than this.
 const CARRIED_WITHIN: Duration = Duration::from_millis(450);
-/// A stay that began so lately began with this call.
-const JUST_NOW_MS: u64 = 500;
 
 /// The store gave no answer; nothing is lost, the call may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +60,7 @@ pub struct LiveRoom {
     /// Registrations refused of late, with when: answered by the poll that waits for them.
     limited: Mutex<HashMap<(Visitor, Ticket), Time>>,
     metrics: RoomMetrics,
+    outlived: AtomicBool,
     /// How many syncs were begun: a heartbeat goes up with the next one.
     begun: AtomicU64,
     /// How many were finished, for those who wait for one.
@@ -84,6 +83,7 @@ impl LiveRoom {
             stays: Mutex::default(),
             limited: Mutex::default(),
             metrics: spec.metrics.clone(),
+            outlived: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             done: watch::Sender::new(0),
         }
@@ -120,12 +120,14 @@ impl LiveRoom {
 
     /// Gathers a sign of life; it goes up with the next sync.
     pub fn heartbeat(&self, heartbeat: Heartbeat) {
+        self.heard_of(heartbeat.ticket);
         self.metrics.heartbeats.inc();
         self.pending().heartbeat(heartbeat);
     }
 
     /// Gathers a first registration and waits for the sync that carries it: so that who is told a place has it.
     pub async fn register(&self, heartbeat: Heartbeat) -> Registration {
+        self.heard_of(heartbeat.ticket);
         let carried_by = {
             let mut pending = self.pending();
             self.metrics.heartbeats.inc();
@@ -138,6 +140,20 @@ impl LiveRoom {
             true => Registration::Done,
             false => Registration::Pending,
         }
+    }
+
+    /// Somebody waits with a place that is older than the store's memory: it had a line before, and lost it.
+    fn heard_of(&self, ticket: Ticket) {
+        let view = self.view.load();
+        let is_older = ticket.minted().0 < view.snapshot.epoch && view.snapshot.hold_until == Time(0);
+        if is_older && matches!(view.contact, Contact::Shared) {
+            self.outlived.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether such a place was heard of since this was asked last.
+    pub(super) fn take_outlived(&self) -> bool {
+        self.outlived.swap(false, Ordering::Relaxed)
     }
 
     /// Gathers the extension of a stay; it goes up with the next sync, whose number is the answer.
@@ -153,110 +169,6 @@ impl LiveRoom {
     async fn is_carried(&self, by: u64) -> bool {
         let mut done = self.done.subscribe();
         tokio::time::timeout(CARRIED_WITHIN, done.wait_for(|done| *done >= by)).await.is_ok_and(|done| done.is_ok())
-    }
-
-    /// Asks the store for a place, or to let in on the spot.
-    pub async fn arrive(&self, newcomer: Newcomer) -> Result<Arrival, Unavailable> {
-        let defaults = self.defaults.load();
-        let mut arrival = self.told(self.store.arrive(self.reference(&defaults), newcomer).await)?;
-        match &mut arrival {
-            Arrival::Admitted(stay) => self.note_stay(newcomer.visitor, newcomer.ticket, *stay),
-            Arrival::Entered { position } => *position = self.at_least(*position, newcomer.ticket),
-            _ => {}
-        }
-        Ok(arrival)
-    }
-
-    /// Comes in with a ticket where nobody waits.
-    pub async fn walk_in(
-        &self,
-        visitor: Visitor,
-        ticket: Ticket,
-        address: crate::queue::AddressKey,
-    ) -> Result<Arrival, Unavailable> {
-        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn, until: None }).await
-    }
-
-    /// Asks the store where a visitor stands; takes the turn if it came.
-    pub async fn claim(&self, visitor: Visitor, ticket: Ticket) -> Result<Standing, Unavailable> {
-        let defaults = self.defaults.load();
-        let mut standing = self.told(self.store.claim(self.reference(&defaults), visitor, ticket).await)?;
-        match &mut standing {
-            Standing::Ready(stay) => self.note_stay(visitor, ticket, *stay),
-            Standing::Waiting { position } => *position = self.at_least(*position, ticket),
-            Standing::Spent | Standing::Unknown => {}
-        }
-        Ok(standing)
-    }
-
-    /// A stay that was just begun through another instance is not counted here.
-    fn note_stay(&self, visitor: Visitor, ticket: Ticket, stay: Stay) {
-        if self.stays().note(visitor, ticket, stay) && self.now().ms_since(stay.since) < JUST_NOW_MS {
-            self.metrics.admitted.inc();
-        }
-    }
-
-    /// While the store is away only a part of the line is counted.
-    fn at_least(&self, position: u64, ticket: Ticket) -> u64 {
-        let view = self.view();
-        if matches!(view.contact, Contact::Alone { .. }) { position.max(view.position(ticket)) } else { position }
-    }
-
-    /// Ends a stay: on this instance at once, on the others by their next sync. While the store is away it holds here,
-    /// is answered from what the token says (`stay`), and handed in later.
-    pub async fn finish(&self, visitor: Visitor, ticket: Ticket, stay: Option<Stay>) -> FinishOutcome {
-        if self.is_revoked(visitor, ticket) {
-            return FinishOutcome::NotReady;
-        }
-        let stay = stay.filter(|stay| stay.until > self.now());
-        let mut answer = self.finish_in_store(visitor, ticket).await;
-        // The token says otherwise: the store forgot the turn, or hasn't heard yet of one that an instance gave alone.
-        if let (Ok(Finished::NotReady), Some(stay)) = (answer, stay) {
-            let carried_by = self.renew(Renewal { visitor, ticket, stay });
-            answer = match self.is_carried(carried_by).await {
-                true => self.finish_in_store(visitor, ticket).await,
-                false => Err(Unavailable),
-            };
-        }
-        let now = self.now();
-        match answer {
-            Ok(Finished::Cleared) => {
-                self.metrics.finished.inc();
-                self.revoke(visitor, ticket, now.0 * 1000);
-                FinishOutcome::Cleared
-            }
-            Err(Unavailable) if stay.is_some() => {
-                if !self.revoke(visitor, ticket, now.0 * 1000) {
-                    return FinishOutcome::NotReady;
-                }
-                self.metrics.finished.inc();
-                self.pending().finish(visitor, ticket);
-                FinishOutcome::Cleared
-            }
-            Ok(Finished::NotReady) | Err(Unavailable) => FinishOutcome::NotReady,
-        }
-    }
-
-    async fn finish_in_store(&self, visitor: Visitor, ticket: Ticket) -> Result<Finished, Unavailable> {
-        let defaults = self.defaults.load();
-        self.told(self.store.finish(self.reference(&defaults), visitor, ticket).await)
-    }
-
-    /// The settings in force, from the store.
-    pub async fn settings(&self) -> Result<Settings, Unavailable> {
-        let defaults = self.defaults.load();
-        let (_, changed) = self.told(self.store.settings(self.reference(&defaults)).await)?;
-        Ok(Settings::with(&defaults, &changed))
-    }
-
-    /// Changes what is named: at once here, on the others by their next sync.
-    pub async fn change_settings(&self, change: &Change) -> Result<Settings, Unavailable> {
-        let defaults = self.defaults.load();
-        let (version, changed) = self.told(self.store.put_settings(self.reference(&defaults), change).await)?;
-        let settings = Settings::with(&defaults, &changed);
-        *self.changed() = (version, changed);
-        self.update_view(|view| view.settings = settings.clone());
-        Ok(settings)
     }
 
     pub(super) fn set_defaults(&self, defaults: &Settings) {
@@ -321,25 +233,14 @@ impl LiveRoom {
     }
 
     /// Every finished turn and every stay that this instance knows of, for a store that lost its memory.
-    pub(super) fn hand_in_all(&self, now: Time) {
-        let (going_on, over) = self.stays().told(now);
+    pub(super) fn hand_in_all(&self) {
+        let stays: Vec<_> = self.stays().all().collect();
         let revoked: Vec<_> = {
             let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
             revoked.keys().copied().collect()
         };
         let mut pending = self.pending();
-        going_on.into_iter().for_each(|renewal| pending.renewal(renewal));
-        over.into_iter().chain(revoked).for_each(|(visitor, ticket)| pending.finish(visitor, ticket));
-    }
-
-    /// A failure makes the contact "lost" until the next sync tells otherwise; the store's own layer logs it. An
-    /// instance that is on its own knows already.
-    fn told<T>(&self, result: Result<T, StoreError>) -> Result<T, Unavailable> {
-        result.map_err(|_| {
-            if matches!(self.view().contact, Contact::Shared) {
-                self.update_view(|view| view.contact = Contact::Lost);
-            }
-            Unavailable
-        })
+        stays.into_iter().for_each(|renewal| pending.renewal(renewal));
+        revoked.into_iter().for_each(|(visitor, ticket)| pending.finish(visitor, ticket));
     }
 }

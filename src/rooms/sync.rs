@@ -93,7 +93,7 @@ impl LiveRoom {
             };
             let report = Report {
                 instance: self.instance,
-                known: Known { settings: self.changed().0, ..state.known },
+                known: self.known(state),
                 heartbeats: batch.heartbeats.clone(),
                 renewals: batch.renewals.clone(),
                 finished: batch.finished.clone(),
@@ -123,6 +123,12 @@ impl LiveRoom {
                 }
             }
         }
+    }
+
+    /// What this instance knows of the store, or that the store's memory is too short for the places that are shown.
+    fn known(&self, state: &SyncState) -> Known {
+        let known = Known { settings: self.changed().0, ..state.known };
+        if self.take_outlived() { Known { epoch: 1, seq: 0, busy: true, ..known } } else { known }
     }
 
     fn apply(&self, state: &mut SyncState, synced: Synced, defaults: &Settings) {
@@ -164,7 +170,7 @@ impl LiveRoom {
         let forgot = state.known.epoch != 0 && state.known.epoch != snapshot.epoch;
         if forgot {
             tracing::warn!(room = self.name(), "the store lost its memory, or went back to an older one");
-            self.hand_in_all(snapshot.taken);
+            self.hand_in_all();
             state.known.revoked = 0;
         }
         state.restore = None;

@@ -82,11 +82,12 @@ impl View {
         }
     }
 
-    /// A sign of life from before this moment is to be given again: the store may not have it.
+    /// A sign of life from before this moment is to be given again: the store may not have it. That is when its memory
+    /// began, or when it began to wait for the line.
     pub fn heard_since(&self) -> Time {
         match &self.contact {
             Contact::Alone { since, .. } => *since,
-            _ => self.snapshot.hold_until.minus_seconds(HOLD_SECONDS),
+            _ => Time(self.snapshot.epoch).max(self.snapshot.hold_until.minus_seconds(HOLD_SECONDS)),
         }
     }
 

@@ -253,7 +253,10 @@ impl Store for Fallback {
     async fn arrive(&self, room: RoomRef<'_>, newcomer: Newcomer) -> Result<Arrival, StoreError> {
         match self.ask(room, |stand_in, now| stand_in.arrive(newcomer, now)) {
             Some(answer) => answer,
-            None => self.shared.arrive(room, Newcomer { until: self.until(), ..newcomer }).await,
+            None => {
+                let met = lock(&self.contact(room)).last.as_ref().map(Last::life).unwrap_or_default();
+                self.shared.arrive(room, Newcomer { until: self.until(), met, ..newcomer }).await
+            }
         }
     }
 

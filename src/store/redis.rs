@@ -66,10 +66,11 @@ impl RedisStore {
 #[async_trait]
 impl Store for RedisStore {
     async fn arrive(&self, room: RoomRef<'_>, newcomer: Newcomer) -> Result<Arrival, StoreError> {
-        let Newcomer { visitor, ticket, address, entry, until } = newcomer;
+        let Newcomer { visitor, ticket, address, entry, until, met } = newcomer;
         let walks_in = u8::from(entry == Entry::WalkIn).to_string().into_bytes();
         let until = until.unwrap_or_default().0.to_string().into_bytes();
         let args = vec![visitor.0.to_vec(), decimal(ticket), address.0.to_be_bytes().to_vec(), walks_in, until];
+        let args = args.into_iter().chain([met.epoch, met.seq].map(|number| number.to_string().into_bytes())).collect();
         codec::arrival(&self.run(&self.scripts.arrive, room, args).await?)
     }
 

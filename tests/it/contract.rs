@@ -7,7 +7,7 @@ use super::support::redis::Redis;
 use super::support::redis_groups::{RedisCluster, RedisSentinel};
 use gatekeeper::clock::{Clock, ManualClock};
 use gatekeeper::queue::{
-    AddressKey, Alone, Arrival, Change, Entry, Finished, Heartbeat, Known, Newcomer, Renewal, Report, Settings,
+    AddressKey, Alone, Arrival, Change, Entry, Finished, Heartbeat, Known, Life, Newcomer, Renewal, Report, Settings,
     Snapshot, Standing, Stay, Synced, Ticket, Time, Value, Visitor, Window,
 };
 use gatekeeper::store::memory::MemoryStore;
@@ -56,6 +56,8 @@ promises! {
     a_line_that_nobody_heard_of_for_long_is_awaited,
     a_call_that_runs_late_admits_nobody,
     a_stay_that_the_store_forgot_is_taken_from_the_instance,
+    a_stay_that_is_over_for_one_instance_goes_on_where_another_extended_it,
+    an_arrival_at_a_store_that_is_behind_gets_no_turn,
     a_stay_never_lasts_longer_than_its_maximum,
     a_finish_handed_in_later_ends_the_turn,
     a_spent_ticket_does_not_return_to_the_line,
@@ -88,7 +90,8 @@ impl Ground {
 
     async fn arrive(&self, name: u32, ticket: u64, entry: Entry) -> Arrival {
         let address = AddressKey(u64::MAX);
-        let newcomer = Newcomer { visitor: visitor(name), ticket: at(ticket), address, entry, until: None };
+        let newcomer =
+            Newcomer { visitor: visitor(name), ticket: at(ticket), address, entry, until: None, met: Life::default() };
         self.store.arrive(self.room(), newcomer).await.unwrap()
     }
 
@@ -552,6 +555,7 @@ async fn a_call_that_runs_late_admits_nobody(ground: &Ground) {
         address: AddressKey(1),
         entry: Entry::WalkIn,
         until: Some(START.plus_ms(999)),
+        met: Life::default(),
     };
     assert_eq!(ground.store.arrive(ground.room(), newcomer).await.unwrap(), Arrival::Busy);
     let right = ground.report(by(START.plus_ms(1000))).await.snapshot;
@@ -567,6 +571,47 @@ async fn a_stay_that_the_store_forgot_is_taken_from_the_instance(ground: &Ground
     assert_eq!(ground.claim(1, 1).await, Standing::Ready(stay));
     assert_eq!(ground.finish(1, 1).await, Finished::Cleared);
     assert_eq!(ground.renew(1, 1, stay).await.snapshot.ready, 0, "what was finished stays finished");
+}
+
+async fn a_stay_that_is_over_for_one_instance_goes_on_where_another_extended_it(ground: &Ground) {
+    ground.seconds(100);
+    let over = Stay { since: START, until: START.plus_seconds(60) };
+    let extended = Stay { since: START, until: START.plus_seconds(160) };
+    ground.renew(1, 1, over).await;
+    assert_eq!(ground.claim(1, 1).await, Standing::Spent, "its ticket counts as spent");
+    ground.renew(1, 1, extended).await;
+    ground.renew(1, 1, over).await;
+    assert_eq!(ground.claim(1, 1).await, Standing::Ready(extended));
+    // Whose end is known is called no more, and leaves the line.
+    ground.enqueue(2, 2).await;
+    ground.renew(2, 2, over).await;
+    assert_eq!(ground.claim(2, 2).await, Standing::Spent);
+    ground.pause().await;
+    ground.enqueue(3, 3).await;
+    ground.enqueue(4, 5).await;
+    ground.renew(3, 3, over).await;
+    let synced = ground.renew(4, 4, over).await;
+    assert_eq!((synced.snapshot.waiting(), synced.snapshot.watermark), (1, at(4)), "a newer place stays");
+}
+
+async fn an_arrival_at_a_store_that_is_behind_gets_no_turn(ground: &Ground) {
+    let Snapshot { epoch, seq, .. } = ground.sync().await;
+    let newcomer = |n: u32, entry, met| {
+        let (visitor, ticket) = (visitor(n), at(u64::from(n)));
+        Newcomer { visitor, ticket, address: AddressKey(1), entry, until: None, met }
+    };
+    for (n, met) in [(1, Life { epoch: epoch + 1, seq }), (2, Life { epoch, seq: seq + 1 })] {
+        let walk_in = newcomer(n, Entry::WalkIn, met);
+        assert_eq!(ground.store.arrive(ground.room(), walk_in).await.unwrap(), Arrival::Busy);
+    }
+    let enqueue = newcomer(3, Entry::Enqueue, Life { epoch, seq: seq + 1 });
+    let entered = ground.store.arrive(ground.room(), enqueue).await.unwrap();
+    assert_eq!(entered, Arrival::Entered { position: 1 });
+    assert!(matches!(ground.claim(3, 3).await, Standing::Waiting { .. }), "no turn yet");
+    assert_eq!(ground.sync().await.ready, 1, "the next sync gives it");
+    let walk_in = newcomer(4, Entry::WalkIn, Life { epoch, seq });
+    let walked_in = ground.store.arrive(ground.room(), walk_in).await.unwrap();
+    assert!(matches!(walked_in, Arrival::Admitted(_)), "{walked_in:?}");
 }
 
 async fn a_stay_never_lasts_longer_than_its_maximum(ground: &Ground) {

@@ -5,7 +5,7 @@ use super::contract::START;
 use async_trait::async_trait;
 use gatekeeper::clock::{Clock, ManualClock};
 use gatekeeper::queue::{
-    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Newcomer, Renewal, Report, Settings, Standing, Stay,
+    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Life, Newcomer, Renewal, Report, Settings, Standing, Stay,
     Synced, Ticket, Time, Visitor,
 };
 use gatekeeper::store::fallback::Fallback;
@@ -282,8 +282,14 @@ async fn who_may_not_stand_in_or_never_met_the_store_admits_nobody_and_asks_it_s
             assert!(house.tick(0, [1]).await.is_err());
             assert!(house.claim(0, 1).await.is_err());
             let address = AddressKey(1);
-            let newcomer =
-                Newcomer { visitor: visitor(9), ticket: ticket(9), address, entry: Entry::Enqueue, until: None };
+            let newcomer = Newcomer {
+                visitor: visitor(9),
+                ticket: ticket(9),
+                address,
+                entry: Entry::Enqueue,
+                until: None,
+                met: Life::default(),
+            };
             assert!(house.instances[0].arrive(house.room(), newcomer).await.is_err());
         }
         let calls = house.shared.calls.load(Ordering::SeqCst) - before;

@@ -411,6 +411,30 @@ async fn websockets_pass_with_a_turn_alone() {
     house.end().await;
 }
 
+/// An origin that answers before pingora has looked at the end of the (empty) request must not have it taken for the end of
+/// the WebSocket. Many at once, since that is a matter of microseconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_websocket_ends_as_it_begins() {
+    let house = house("").await;
+    house.origin.on("/chat", |_| Answer::websocket());
+    let address = house.gate.addr();
+    let person = || {
+        tokio::spawn(async move {
+            for nth in 0..50 {
+                let mut socket = websocket(address, "/chat", &[]).await.unwrap();
+                socket.send(Message::text("hello")).await.unwrap();
+                let answer = socket.next().await;
+                assert!(matches!(&answer, Some(Ok(said)) if *said == Message::text("hello")), "{nth}: {answer:?}");
+                socket.close(None).await.unwrap();
+            }
+        })
+    };
+    for person in [(); 16].map(|()| person()) {
+        person.await.unwrap();
+    }
+    house.end().await;
+}
+
 #[tokio::test]
 async fn events_come_through_as_they_happen() {
     let house = house("").await;

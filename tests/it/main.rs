@@ -28,6 +28,7 @@ mod model;
 mod redis_store;
 mod reload;
 mod restart;
+mod simulation;
 mod store_loss;
 mod support;
 mod upgrade;

@@ -6,7 +6,7 @@ use super::contract::{START, redis_store};
 use super::support::redis::Redis;
 use gatekeeper::clock::{Clock, ManualClock};
 use gatekeeper::queue::{
-    AddressKey, Alone, Arrival, Change, Entry, Heartbeat, Known, Newcomer, Renewal, Report, Settings, Snapshot,
+    AddressKey, Alone, Arrival, Change, Entry, Heartbeat, Known, Life, Newcomer, Renewal, Report, Settings, Snapshot,
     Standing, Stay, Synced, Ticket, Time, Value, Visitor, Window,
 };
 use gatekeeper::store::memory::MemoryStore;
@@ -33,6 +33,8 @@ enum Step {
         address: u64,
         walks_in: bool,
         is_late: bool,
+        /// What the caller knows of the room is that of this instance, and so many syncs more.
+        met: Option<(usize, u64)>,
     },
     Claim {
         who: usize,
@@ -145,6 +147,10 @@ fn setting() -> impl Strategy<Value = (&'static str, Value)> {
     ]
 }
 
+fn met() -> impl Strategy<Value = Option<(usize, u64)>> {
+    prop::option::weighted(0.5, (0..INSTANCES, 0u64..2))
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let pass = prop_oneof![
         4 => 0u64..1500,
@@ -154,8 +160,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => 150_000u64..20_000_000,
     ];
     prop_oneof![
-        20 => (who(), pick(), 0u64..3, prop::bool::weighted(0.3), prop::bool::weighted(0.05)).prop_map(
-            |(who, ticket, address, walks_in, is_late)| Step::Arrive { who, ticket, address, walks_in, is_late }),
+        20 => (who(), pick(), 0u64..3, prop::bool::weighted(0.3), prop::bool::weighted(0.05), met()).prop_map(
+            |(who, ticket, address, walks_in, is_late, met)| Step::Arrive { who, ticket, address, walks_in, is_late, met }),
         25 => (who(), pick()).prop_map(|(who, ticket)| Step::Claim { who, ticket }),
         8 => (who(), pick()).prop_map(|(who, ticket)| Step::Finish { who, ticket }),
         40 => sync().prop_map(Step::Sync),
@@ -248,11 +254,16 @@ impl Game {
 
     async fn play(&mut self, step: &Step) -> Result<(), TestCaseError> {
         match step.clone() {
-            Step::Arrive { who, ticket, address, walks_in, is_late } => {
+            Step::Arrive { who, ticket, address, walks_in, is_late, met } => {
                 let entry = if walks_in { Entry::WalkIn } else { Entry::Enqueue };
                 let ticket = self.ticket(who, ticket);
                 let until = self.until(is_late);
-                let newcomer = Newcomer { visitor: visitor(who), ticket, address: AddressKey(address), entry, until };
+                let met = met.map_or_else(Life::default, |(instance, more)| {
+                    let Known { epoch, seq, .. } = self.known[instance];
+                    Life { epoch, seq: seq + more }
+                });
+                let newcomer =
+                    Newcomer { visitor: visitor(who), ticket, address: AddressKey(address), entry, until, met };
                 if let Arrival::Admitted(stay) = both!(self, arrive(newcomer)) {
                     self.one_stay(who, ticket, stay)?;
                 }

@@ -5,7 +5,9 @@ use super::support::pki::TestCa;
 use super::support::redis::Redis;
 use super::support::redis_groups::{RedisCluster, RedisSentinel};
 use super::support::{SOON, eventually};
-use gatekeeper::queue::{AddressKey, Arrival, Entry, Newcomer, Report, Settings, Standing, Synced, Ticket, Visitor};
+use gatekeeper::queue::{
+    AddressKey, Arrival, Entry, Life, Newcomer, Report, Settings, Standing, Synced, Ticket, Visitor,
+};
 use gatekeeper::store::redis::{RedisStore, TIMEOUT, Target};
 use gatekeeper::store::{RoomRef, Store, StoreError};
 use std::fs;
@@ -27,6 +29,7 @@ async fn enqueue(store: &RedisStore, name: u8) -> Result<Arrival, StoreError> {
         address: AddressKey(1),
         entry: Entry::Enqueue,
         until: None,
+        met: Life::default(),
     };
     store.arrive(RoomRef { name: "faults", defaults: &Settings::default() }, newcomer).await
 }

@@ -11,8 +11,8 @@ mod upgraded;
 use super::support::{SOON, eventually, eventually_true};
 use gatekeeper::clock::{Clock, ManualClock};
 use gatekeeper::queue::{
-    AddressKey, Arrival, Change, Entry, Finished, HOLD_SECONDS, Heartbeat, Known, Newcomer, Renewal, Report, Settings,
-    Standing, Stay, Synced, Ticket, Time, Value, Visitor,
+    AddressKey, Arrival, Change, Entry, Finished, HOLD_SECONDS, Heartbeat, Known, Life, Newcomer, Renewal, Report,
+    Settings, Standing, Stay, Synced, Ticket, Time, Value, Visitor,
 };
 use gatekeeper::store::memory::MemoryStore;
 use gatekeeper::store::{OpenError, RoomRef, Store, StoreError};
@@ -107,7 +107,8 @@ impl Ground {
     }
 
     async fn arrive(&self, n: u32, ticket: Ticket, entry: Entry) -> Arrival {
-        let newcomer = Newcomer { visitor: visitor(n), ticket, address: AddressKey(1), entry, until: None };
+        let newcomer =
+            Newcomer { visitor: visitor(n), ticket, address: AddressKey(1), entry, until: None, met: Life::default() };
         self.store().arrive(self.room(), newcomer).await.unwrap()
     }
 
@@ -244,8 +245,14 @@ async fn settings_and_the_state_of_several_rooms_survive_each_for_itself() {
     let other = RoomRef { name: "other", defaults: &ground.defaults.clone() };
     ground.store().put_settings(other, &change).await.unwrap();
     ground.walk_in(1).await;
-    let newcomer =
-        Newcomer { visitor: visitor(1), ticket: ticket(9), address: AddressKey(1), entry: Entry::WalkIn, until: None };
+    let newcomer = Newcomer {
+        visitor: visitor(1),
+        ticket: ticket(9),
+        address: AddressKey(1),
+        entry: Entry::WalkIn,
+        until: None,
+        met: Life::default(),
+    };
     ground.store().arrive(other, newcomer).await.unwrap();
     ground.store().finish(other, visitor(1), ticket(9)).await.unwrap();
     ground.restart();
@@ -340,6 +347,7 @@ async fn a_successor_goes_on_as_if_nothing_had_happened() {
         address: AddressKey(1),
         entry: Entry::Enqueue,
         until: None,
+        met: Life::default(),
     };
     let early = successor.arrive(upgraded.room(), newcomer).await;
     assert!(matches!(early, Err(StoreError::Unavailable(_))), "{early:?}");
@@ -402,7 +410,8 @@ async fn a_hand_over_that_the_disk_refuses_changes_nothing() {
     let ground = lively().await;
     let before = ground.sync().await.snapshot;
     let in_the_way = ground.path().join("journal.new");
-    fs::create_dir(&in_the_way).unwrap();
+    // The first one is still being written, maybe.
+    eventually_true(SOON, || fs::create_dir(&in_the_way).is_ok()).await;
     assert!(ground.store().hand_over().is_err());
     let after = ground.sync().await.snapshot;
     assert_eq!((after.waiting(), after.ready, after.seq), (before.waiting(), before.ready, before.seq + 1));

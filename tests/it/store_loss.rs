@@ -218,6 +218,23 @@ async fn a_stalled_store_holds_nobody_up_and_gives_no_window_twice_when_it_goes_
     house.end().await;
 }
 
+#[tokio::test]
+async fn the_line_survives_the_loss_of_the_store_and_of_every_instance_at_once() {
+    let mut house = house("local", "admission_limit = 1, admission_frequency = 1, mode = 'pause'").await;
+    let mut line = house.enqueue(["a", "b", "c", "d", "e"]).await;
+    house.redis.restart().await;
+    house.gate.restart().await;
+    house.api.set_config(json!({ "mode": "auto" })).await;
+    // The last one comes back first.
+    let begun = Instant::now();
+    line.reverse();
+    assert_eq!(house.poll(&mut line[..1]).await, Vec::<usize>::new(), "the place is older than the store");
+    let order = house.admit(&mut line, 5, PERIOD).await;
+    assert_eq!(order, [4, 3, 2, 1, 0]);
+    assert!(begun.elapsed() > Duration::from_secs(20), "everybody had time to come back");
+    house.end().await;
+}
+
 /// When the turn was taken, by the token: seconds.
 fn taken(jwt: &str) -> u64 {
     use base64::Engine;

@@ -64,7 +64,7 @@ impl Room {
         self.turns.recalled();
         self.told = (self.window, self.watermark);
         if !knows_line && self.watermark != Ticket::default() {
-            self.epoch.hold(now.plus_seconds(HOLD_SECONDS));
+            self.epoch.await_line(now);
         }
     }
 
@@ -144,7 +144,14 @@ mod tests {
             let (visitor, ticket) = (Visitor([*who; 16]), Ticket(Ticket::at(START).0 + u64::from(*who)));
             let heartbeat = Heartbeat { visitor, ticket, late: *who % 3 == 0, first: Some(AddressKey(1)) };
             let renewal = Renewal { visitor, ticket, stay: Stay { since: now, until: now.plus_seconds(70) } };
-            let newcomer = Newcomer { visitor, ticket, address: AddressKey(2), entry: Entry::WalkIn, until: None };
+            let newcomer = Newcomer {
+                visitor,
+                ticket,
+                address: AddressKey(2),
+                entry: Entry::WalkIn,
+                until: None,
+                met: crate::queue::Life::default(),
+            };
             let report = Report { instance: 1, ..Report::default() };
             match verb {
                 0 | 1 => _ = room.sync(&Report { heartbeats: vec![heartbeat], ..report }, now),
@@ -253,7 +260,17 @@ mod tests {
         change.set("mode", Value::Text("auto".into())).unwrap();
         room.put_settings(&change);
         let (visitor, ticket) = (Visitor([1; 16]), Ticket::at(START));
-        room.arrive(Newcomer { visitor, ticket, address: AddressKey(1), entry: Entry::WalkIn, until: None }, START);
+        room.arrive(
+            Newcomer {
+                visitor,
+                ticket,
+                address: AddressKey(1),
+                entry: Entry::WalkIn,
+                until: None,
+                met: crate::queue::Life::default(),
+            },
+            START,
+        );
         assert_eq!(room.news(), []);
     }
 }

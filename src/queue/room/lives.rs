@@ -29,9 +29,10 @@ impl Room {
             .map(|(visitor, turn)| (visitor, turn.ticket, turn.since.map(|since| Stay { since, until: turn.until })))
     }
 
-    /// Every ticket whose turn is over.
-    pub fn over(&self) -> impl Iterator<Item = (Visitor, Ticket)> {
-        self.turns.spent.all().filter(|(visitor, ticket)| !self.turns.holds(*visitor, *ticket))
+    /// Every ticket whose turn is over, and whether it was finished before its time.
+    pub fn over(&self) -> impl Iterator<Item = (Visitor, Ticket, bool)> {
+        let over = self.turns.spent.all().filter(|(visitor, ticket)| !self.turns.holds(*visitor, *ticket));
+        over.map(|(visitor, ticket)| (visitor, ticket, self.turns.revoked.contains(visitor, ticket)))
     }
 
     /// Whether the visitor holds a turn by this ticket.

@@ -178,6 +178,7 @@ fn a_renewal_restores_a_stay_that_was_forgotten_but_never_one_that_is_over() {
         (START, START.plus_seconds(600), Some(START.plus_seconds(120)), "cut at ready_max"),
         (START.minus_seconds(30), START.plus_seconds(600), None, "beyond ready_max"),
         (START.plus_seconds(50), now, None, "ended"),
+        (Time(0), Time(0), None, "only its end is known"),
     ];
     for (since, until, expected, about) in cases {
         let mut room = paused(&settings, 0);
@@ -186,16 +187,49 @@ fn a_renewal_restores_a_stay_that_was_forgotten_but_never_one_that_is_over() {
         let held: Vec<_> = room.held(now).iter().map(|(_, turn)| turn.until).collect();
         assert_eq!(held, expected.into_iter().collect::<Vec<_>>(), "{about}");
         let waiting = look(&mut room, now).snapshot.waiting();
-        assert_eq!(waiting, u64::from(expected.is_none()), "{about}: inside or in line, never both");
-        if let Some(end) = expected {
-            assert_eq!(room.claim(visitor(0), ticket(0), end), Standing::Spent, "{about}");
-        }
+        assert_eq!(waiting, 0, "{about}: whoever was inside is not in line");
+        let end = expected.unwrap_or(now);
+        assert_eq!(room.claim(visitor(0), ticket(0), end), Standing::Spent, "{about}");
     }
     let mut room = Room::new(1, &settings);
     room.arrive(walk_in(0), START);
     room.finish(visitor(0), ticket(0), START);
     room.sync(&Report { renewals: vec![renewal(0, START, START.plus_seconds(60))], ..report(vec![]) }, START);
     assert!(room.held(START).is_empty(), "finished");
+}
+
+#[test]
+fn a_stay_that_one_instance_takes_for_over_goes_on_where_another_extended_it() {
+    let (settings, now) = (Settings { ready_max_seconds: 900, ..roomy(1, 5) }, START.plus_seconds(100));
+    let (over, extended) = (renewal(0, START, START.plus_seconds(60)), renewal(0, START, START.plus_seconds(160)));
+    for told in [[over, extended], [extended, over]] {
+        let mut room = Room::new(1, &settings);
+        for renewal in told {
+            room.sync(&Report { renewals: vec![renewal], ..report(vec![]) }, now);
+        }
+        assert_eq!(claimed(&mut room, 0, now), extended.stay);
+    }
+    // Somebody who shows an old token after the store forgot the stay is called, and gets no second one.
+    let mut room = Room::new(1, &settings);
+    room.sync(&report(vec![beat(0, false)]), now);
+    assert_eq!(room.held(now).len(), 1);
+    room.sync(&Report { renewals: vec![over], ..report(vec![]) }, now);
+    assert_eq!(room.claim(visitor(0), ticket(0), now), Standing::Spent);
+}
+
+#[test]
+fn a_store_that_is_behind_gives_nobody_a_turn_at_an_arrival() {
+    let enqueue_met = |room: &mut Room, n, entry, epoch, seq| {
+        room.arrive(Newcomer { entry, met: Life { epoch, seq }, ..enqueue(n) }, START)
+    };
+    for (epoch, seq, behind) in [(0, 0, false), (1, 1, false), (1, 2, true), (7, 1, true)] {
+        let mut room = Room::new(1, &roomy(10, 5));
+        look(&mut room, START);
+        let walks = enqueue_met(&mut room, 0, Entry::WalkIn, epoch, seq);
+        assert_eq!(walks == Arrival::Busy, behind, "{epoch} {seq}");
+        assert_eq!(enqueue_met(&mut room, 1, Entry::Enqueue, epoch, seq), Arrival::Entered { position: 1 });
+        assert_eq!(room.held(START).len(), if behind { 0 } else { 2 }, "{epoch} {seq}");
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! which do what real ones do. Everything is drawn from a list of steps and a seed, so that a failure repeats and shrinks.
 
 use crate::queue::{
-    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Known, Mode, Newcomer, Renewal, Report, Room, Settings,
-    Standing, Stay, Synced, Ticket, Time, Value, Visitor, turns::Turn,
+    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Known, Life, Mode, Newcomer, Renewal, Report, Room,
+    Settings, Standing, Stay, Synced, Ticket, Time, Value, Visitor, turns::Turn,
 };
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -244,7 +244,7 @@ impl World {
         }
         let ticket = self.mint();
         let Person { visitor, address, .. } = self.people[n];
-        let newcomer = Newcomer { visitor, ticket, address, entry, until: None };
+        let newcomer = Newcomer { visitor, ticket, address, entry, until: None, met: Life::default() };
         self.sent.push(Message::Arrive(newcomer));
         let waits = self.people.iter().any(|person| person.is_waiting() && !self.held.contains_key(&person.visitor));
         let arrival = self.room.arrive(newcomer, self.now);

@@ -3,7 +3,10 @@
 //! All of it may be handed in twice: the store takes each act once.
 
 use super::stand_in::StandIn;
-use crate::queue::{Alone, Heartbeat, Renewal, Report, Ticket, Time, Visitor, Window};
+use crate::queue::{Alone, Heartbeat, Renewal, Report, Stay, Ticket, Time, Visitor, Window};
+
+/// A stay of which only the end is known.
+const OVER: Stay = Stay { since: Time(0), until: Time(0) };
 
 /// What is left to be handed in.
 #[derive(Debug)]
@@ -20,8 +23,15 @@ impl HandIn {
     /// `told`: how many of its turns the store has heard of.
     pub fn of(stand_in: StandIn, told: u64, now: Time) -> Self {
         let room = stand_in.room();
-        let finished = room.over().collect();
-        let (mut renewals, mut heartbeats): (Vec<_>, Vec<_>) = (Vec::new(), stand_in.kept().collect());
+        let (mut finished, mut renewals) = (Vec::new(), Vec::new());
+        for (visitor, ticket, is_finished) in room.over() {
+            if is_finished {
+                finished.push((visitor, ticket));
+            } else {
+                renewals.push(Renewal { visitor, ticket, stay: OVER });
+            }
+        }
+        let mut heartbeats: Vec<_> = stand_in.kept().collect();
         heartbeats.extend(room.line());
         for (visitor, ticket, stay) in room.turns() {
             match stay {

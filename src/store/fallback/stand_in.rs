@@ -6,8 +6,8 @@
 //! is so short that it could be over already.
 
 use crate::queue::{
-    Arrival, Change, Finished, Heartbeat, Known, Mode, Newcomer, Report, Room, SETTLE_MS, Settings, Snapshot, Standing,
-    Synced, Ticket, Time, Visitor, Window,
+    Arrival, Change, Finished, Heartbeat, Known, Life, Mode, Newcomer, Report, Room, SETTLE_MS, Settings, Snapshot,
+    Standing, Synced, Ticket, Time, Visitor, Window,
 };
 use crate::store::StoreError;
 use std::collections::{HashMap, VecDeque};
@@ -23,6 +23,7 @@ const CALLED_MS: u64 = 30_000;
 /// What the shared store said last.
 #[derive(Clone, Debug, Default)]
 pub struct Last {
+    life: Life,
     watermark: Ticket,
     /// Earlier ones with their time, of the last seconds.
     watermarks: VecDeque<(Time, Ticket)>,
@@ -33,7 +34,8 @@ pub struct Last {
 
 impl Last {
     pub fn learn(&mut self, synced: &Synced) {
-        let Snapshot { watermark, ready, instances, taken, .. } = synced.snapshot;
+        let Snapshot { epoch, seq, watermark, ready, instances, taken, .. } = synced.snapshot;
+        self.life = Life { epoch, seq };
         (self.watermark, self.ready, self.instances) = (watermark, ready, instances);
         if self.watermarks.back().is_none_or(|(_, known)| *known != watermark) {
             self.watermarks.push_back((taken, watermark));
@@ -50,6 +52,11 @@ impl Last {
     fn earlier_watermark(&self, now: Time) -> Ticket {
         let mut earlier = self.watermarks.iter().filter(|(when, _)| now.ms_since(*when) >= LATELY_MS);
         earlier.next_back().or_else(|| self.watermarks.front()).map_or(self.watermark, |(_, watermark)| *watermark)
+    }
+
+    /// Which state of it that was.
+    pub const fn life(&self) -> Life {
+        self.life
     }
 
     /// The settings in force.

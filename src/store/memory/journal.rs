@@ -238,13 +238,13 @@ impl Aside {
         if self.pending.len() >= PIECE { self.flush() } else { Ok(()) }
     }
 
-    /// Waits until it is on the disk: a rename may reach it before what was written.
+    /// The file, everything so far written: to wait until it is on the disk.
     ///
     /// # Errors
     /// The disk's.
-    pub fn sync(&mut self) -> io::Result<()> {
+    pub fn file(&mut self) -> io::Result<File> {
         self.flush()?;
-        self.file.sync_data()
+        self.file.try_clone()
     }
 
     /// Gives it up, and its room on the disk back.
@@ -387,7 +387,7 @@ mod tests {
         assert_eq!(facts(&path).0, [spent(2)]);
         let mut aside = journal.aside().unwrap();
         aside.add(|lines| lines.extend(line(3))).unwrap();
-        aside.sync().unwrap();
+        aside.file().unwrap().sync_data().unwrap();
         journal.replace(aside).unwrap();
         assert!(!journal.is_incomplete() && !journal.is_due());
         journal.append(&line(4));

@@ -13,10 +13,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 /// Facts taken from a room at once: keeps the lock for a moment only.
 const CHUNK: usize = 4096;
+/// So often it is seen whether the disk has a file.
+const GLANCE: Duration = Duration::from_millis(5);
 /// A successor looks so often whether the process before it has let go …
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// … and says after so many looks (half a minute) that it hasn't.
@@ -221,9 +224,23 @@ impl Keeper<'_> {
                 part = next;
             }
         }
-        aside.sync()?;
+        self.settle(aside)?;
         let work = self.shared.take();
         self.add(aside, work)
+    }
+
+    /// Waits until the new one is on the disk: a rename may get there before what was written. That takes its time, in which
+    /// nobody waits for the keeper.
+    fn settle(&mut self, aside: &mut Aside) -> io::Result<()> {
+        let file = aside.file()?;
+        thread::scope(|scope| {
+            let on_disk = scope.spawn(move || file.sync_data());
+            while !on_disk.is_finished() {
+                let work = self.shared.news(self.done, GLANCE);
+                self.add(aside, work)?;
+            }
+            on_disk.join().unwrap_or_else(|_| Err(io::Error::other("the thread that waited for the disk fell")))
+        })
     }
 
     fn add(&mut self, aside: &mut Aside, work: Work) -> io::Result<()> {

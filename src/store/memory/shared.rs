@@ -157,6 +157,12 @@ impl Shared {
         (rooms.take(), rooms.command.take())
     }
 
+    /// Waits for something to write, but not longer than `time`.
+    pub fn news(&self, done: u64, time: Duration) -> Work {
+        let idle = self.work.wait_timeout_while(self.lock(), time, |rooms| rooms.told == done);
+        idle.unwrap_or_else(PoisonError::into_inner).0.take()
+    }
+
     /// Waits for so long, or until there is a command.
     pub fn pause(&self, time: Duration) -> Option<Command> {
         let idle = self.work.wait_timeout_while(self.lock(), time, |rooms| rooms.command.is_none());

@@ -1,5 +1,5 @@
 -- Room::arrive. ARGV[3]: visitor; ARGV[4]: ticket; ARGV[5]: the address, 8 bytes; ARGV[6]: '1' to walk in;
--- ARGV[7]: `Newcomer::until`, 0 for none.
+-- ARGV[7]: `Newcomer::until`, 0 for none; ARGV[8] and ARGV[9]: epoch and seq of `Newcomer::met`.
 
 local visitor, ticket, address, walks_in = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6] == '1'
 
@@ -42,8 +42,13 @@ local function arrive()
   return walks_in and walk_in() or enter()
 end
 
+-- Epoch::is_behind
+local function is_behind(epoch, seq)
+  return epoch ~= 0 and (epoch ~= room.epoch or seq > room.seq)
+end
+
 begin()
-until_when = tonumber(ARGV[7])
+until_when = is_behind(tonumber(ARGV[8]), tonumber(ARGV[9])) and 1 or tonumber(ARGV[7])
 settle_presence()
 local answer = arrive()
 save()

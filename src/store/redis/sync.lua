@@ -65,9 +65,11 @@ local function hand_in_finish(visitor, ticket)
   revoke(visitor, ticket)
 end
 
+-- Room::take_renewal
 local function take_renewal(visitor, ticket, since, till)
   if not renew(visitor, ticket, since, till) then return end
-  leave({ visitor })
+  local turn = find_turn(visitor)
+  if (turn and turn.ticket == ticket) or find_waiting(visitor) == ticket then leave({ visitor }) end
   room.watermark = math.max(room.watermark, ticket)
 end
 

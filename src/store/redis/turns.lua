@@ -62,14 +62,25 @@ local function claim_turn(visitor, turn)
   return claimed
 end
 
+-- Turns::let_go
+local function let_go(visitor)
+  redis.call('HDEL', TURNS, visitor)
+  redis.call('ZREM', ENDS, visitor)
+end
+
 -- Turns::renew
 local function renew(visitor, ticket, since, till)
   till = math.min(till, since + settings.ready_max * 1000)
-  if till <= now or contains(REVOKED, visitor, ticket) then return false end
-  local turn = find_turn(visitor)
-  if turn and turn.ticket ~= ticket then return false end
-  if turn and turn.since and turn.till >= till then return true end
-  hold(visitor, { ticket = ticket, till = till, since = since })
+  if contains(REVOKED, visitor, ticket) then return false end
+  local turn, is_over = find_turn(visitor), till <= now
+  local is_same = turn and turn.ticket == ticket
+  if turn and not is_same and not is_over then return false end
+  if is_same and turn.since and turn.till >= till then return true end
+  if not is_over then
+    hold(visitor, { ticket = ticket, till = till, since = since })
+  elseif is_same then
+    let_go(visitor)
+  end
   mark(SPENT, visitor, ticket)
   unmark(MISSED, visitor, ticket)
   return true
@@ -85,10 +96,7 @@ end
 -- Turns::revoke
 local function revoke(visitor, ticket)
   local turn = find_turn(visitor)
-  if turn and turn.ticket == ticket then
-    redis.call('HDEL', TURNS, visitor)
-    redis.call('ZREM', ENDS, visitor)
-  end
+  if turn and turn.ticket == ticket then let_go(visitor) end
   mark(SPENT, visitor, ticket)
   add_revocation(visitor, ticket)
 end

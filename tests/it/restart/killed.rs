@@ -40,6 +40,8 @@ struct Record {
     visitors: Vec<Told>,
     /// The last change of the settings that was answered.
     changes: u64,
+    /// Answers that visitors took note of.
+    notes: u64,
 }
 
 type Shared = Arc<Mutex<Record>>;
@@ -60,7 +62,11 @@ async fn call(api: &Api, method: Method, path: &str, header: (&str, &str)) -> Op
 async fn visit(api: Api, n: usize, finishes: bool, record: Shared) -> Option<()> {
     let entered = call(&api, Method::POST, "/queue/enqueue", ("user_id", &format!("user-{n}"))).await?;
     let mut jwt = entered["jwt"].as_str()?.to_owned();
-    let note = |change: &dyn Fn(&mut Told)| change(&mut record.lock().unwrap().visitors[n]);
+    let note = |change: &dyn Fn(&mut Told)| {
+        let mut record = record.lock().unwrap();
+        record.notes += 1;
+        change(&mut record.visitors[n]);
+    };
     note(&|told| told.tokens.push(jwt.clone()));
     loop {
         let told = call(&api, Method::GET, "/queue/status", ("jwt", &jwt)).await?;
@@ -104,7 +110,9 @@ async fn killed(round: u64) -> (Gatekeeper, Api, Record, Origin) {
         })
         .collect();
     visits.push(tokio::spawn(change_settings(api.clone(), Arc::clone(&record))));
-    tokio::time::sleep(Duration::from_millis(100 + scattered(round) % 700)).await; // the moment of the kill
+    // The moment of the kill: however fast the machine is, some are in line by then, and some inside or out again.
+    let moment = 20 + scattered(round) % 180;
+    eventually(SOON, async || (record.lock().unwrap().notes >= moment).then_some(())).await;
     gate.kill();
     for visit in visits {
         visit.await.unwrap();
@@ -239,7 +247,9 @@ async fn a_full_disk_is_said_once_stops_nothing_and_costs_nothing_once_there_is_
     let mut gate = Gatekeeper::start(Setup::before(origin.addr())).await;
     gate.kill();
     let state = gate.place().state_dir();
-    let _ = fs::remove_file(state.join("journal"));
+    for left in ["journal", "journal.new"] {
+        let _ = fs::remove_file(state.join(left));
+    }
     symlink("there", state.join("journal")).unwrap();
     fs::create_dir(state.join("journal.new")).unwrap();
     gate.restart().await;

@@ -1,0 +1,124 @@
+//! The calls of a room that do go to the store, each for one visitor or for the settings.
+
+use super::{FinishOutcome, LiveRoom, Unavailable};
+use crate::queue::{
+    AddressKey, Arrival, Change, Entry, Finished, Life, Newcomer, Renewal, Settings, Standing, Stay, Ticket, Visitor,
+};
+use crate::rooms::view::Contact;
+use crate::store::StoreError;
+
+/// A stay that began so lately began with this call.
+const JUST_NOW_MS: u64 = 500;
+
+impl LiveRoom {
+    /// Asks the store for a place, or to let in on the spot.
+    pub async fn arrive(&self, newcomer: Newcomer) -> Result<Arrival, Unavailable> {
+        let defaults = self.defaults.load();
+        let mut arrival = self.told(self.store.arrive(self.reference(&defaults), newcomer).await)?;
+        match &mut arrival {
+            Arrival::Admitted(stay) => self.note_stay(newcomer.visitor, newcomer.ticket, *stay),
+            Arrival::Entered { position } => *position = self.at_least(*position, newcomer.ticket),
+            _ => {}
+        }
+        Ok(arrival)
+    }
+
+    /// Comes in with a ticket where nobody waits.
+    pub async fn walk_in(&self, visitor: Visitor, ticket: Ticket, address: AddressKey) -> Result<Arrival, Unavailable> {
+        self.arrive(Newcomer { visitor, ticket, address, entry: Entry::WalkIn, until: None, met: Life::default() })
+            .await
+    }
+
+    /// Asks the store where a visitor stands; takes the turn if it came.
+    pub async fn claim(&self, visitor: Visitor, ticket: Ticket) -> Result<Standing, Unavailable> {
+        let defaults = self.defaults.load();
+        let mut standing = self.told(self.store.claim(self.reference(&defaults), visitor, ticket).await)?;
+        match &mut standing {
+            Standing::Ready(stay) => self.note_stay(visitor, ticket, *stay),
+            Standing::Waiting { position } => *position = self.at_least(*position, ticket),
+            Standing::Spent | Standing::Unknown => {}
+        }
+        Ok(standing)
+    }
+
+    /// A stay that was just begun through another instance is not counted here.
+    fn note_stay(&self, visitor: Visitor, ticket: Ticket, stay: Stay) {
+        if self.stays().note(visitor, ticket, stay) && self.now().ms_since(stay.since) < JUST_NOW_MS {
+            self.metrics.admitted.inc();
+        }
+    }
+
+    /// While the store is away only a part of the line is counted.
+    fn at_least(&self, position: u64, ticket: Ticket) -> u64 {
+        let view = self.view();
+        if matches!(view.contact, Contact::Alone { .. }) { position.max(view.position(ticket)) } else { position }
+    }
+
+    /// Ends a stay: on this instance at once, on the others by their next sync. While the store is away it holds here,
+    /// is answered from what the token says (`stay`), and handed in later.
+    pub async fn finish(&self, visitor: Visitor, ticket: Ticket, stay: Option<Stay>) -> FinishOutcome {
+        if self.is_revoked(visitor, ticket) {
+            return FinishOutcome::NotReady;
+        }
+        let stay = stay.filter(|stay| stay.until > self.now());
+        let mut answer = self.finish_in_store(visitor, ticket).await;
+        // The token says otherwise: the store forgot the turn, or hasn't heard yet of one that an instance gave alone.
+        if let (Ok(Finished::NotReady), Some(stay)) = (answer, stay) {
+            let carried_by = self.renew(Renewal { visitor, ticket, stay });
+            answer = match self.is_carried(carried_by).await {
+                true => self.finish_in_store(visitor, ticket).await,
+                false => Err(Unavailable),
+            };
+        }
+        let now = self.now();
+        match answer {
+            Ok(Finished::Cleared) => {
+                self.metrics.finished.inc();
+                self.revoke(visitor, ticket, now.0 * 1000);
+                FinishOutcome::Cleared
+            }
+            Err(Unavailable) if stay.is_some() => {
+                if !self.revoke(visitor, ticket, now.0 * 1000) {
+                    return FinishOutcome::NotReady;
+                }
+                self.metrics.finished.inc();
+                self.pending().finish(visitor, ticket);
+                FinishOutcome::Cleared
+            }
+            Ok(Finished::NotReady) | Err(Unavailable) => FinishOutcome::NotReady,
+        }
+    }
+
+    async fn finish_in_store(&self, visitor: Visitor, ticket: Ticket) -> Result<Finished, Unavailable> {
+        let defaults = self.defaults.load();
+        self.told(self.store.finish(self.reference(&defaults), visitor, ticket).await)
+    }
+
+    /// The settings in force, from the store.
+    pub async fn settings(&self) -> Result<Settings, Unavailable> {
+        let defaults = self.defaults.load();
+        let (_, changed) = self.told(self.store.settings(self.reference(&defaults)).await)?;
+        Ok(Settings::with(&defaults, &changed))
+    }
+
+    /// Changes what is named: at once here, on the others by their next sync.
+    pub async fn change_settings(&self, change: &Change) -> Result<Settings, Unavailable> {
+        let defaults = self.defaults.load();
+        let (version, changed) = self.told(self.store.put_settings(self.reference(&defaults), change).await)?;
+        let settings = Settings::with(&defaults, &changed);
+        *self.changed() = (version, changed);
+        self.update_view(|view| view.settings = settings.clone());
+        Ok(settings)
+    }
+
+    /// A failure makes the contact "lost" until the next sync tells otherwise; the store's own layer logs it. An
+    /// instance that is on its own knows already.
+    fn told<T>(&self, result: Result<T, StoreError>) -> Result<T, Unavailable> {
+        result.map_err(|_| {
+            if matches!(self.view().contact, Contact::Shared) {
+                self.update_view(|view| view.contact = Contact::Lost);
+            }
+            Unavailable
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! A whole house in one thread: instances, their stores and clocks, and a crowd, on a network and a time that are drawn
+//! from a seed.
+
+mod chance;
+mod inside;
+mod instance;
+mod journal;
+mod network;
+mod people;
+mod promises;
+mod scenario;
+mod server;
+mod visitor;
+mod world;
+
+use journal::Promise;
+use scenario::Scenario;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+use visitor::Guest;
+use world::World;
+
+/// Runs of one `cargo test`.
+const RUNS: u64 = 2_000;
+
+/// Of so many runs one is played twice.
+const REPEATED: u64 = 20;
+
+/// What a run came to.
+struct Outcome {
+    log: String,
+    broken: Option<(Promise, String)>,
+}
+
+fn run(seed: u64) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let scenario = Scenario::of(seed);
+        let world = World::new(scenario.clone());
+        play(&world).await;
+        let journal = world.journal();
+        let broken = journal.broken.as_ref().map(|broken| {
+            let history = journal.history(broken);
+            let text = format!(
+                "seed {seed} at {} ms: {:?}: {}\n{scenario:#?}\n{history}",
+                broken.ms, broken.promise, broken.why
+            );
+            (broken.promise, text)
+        });
+        Outcome { log: journal.text(), broken }
+    })
+}
+
+async fn play(world: &Arc<World>) {
+    let (scenario, began) = (&world.scenario, Instant::now());
+    for slot in 0..scenario.instances {
+        world.begin_process(slot);
+    }
+    world.begin_faults();
+    let guests: Vec<_> =
+        (0..scenario.visitors).map(|who| tokio::spawn(Guest::new(Arc::clone(world), who).live())).collect();
+    let recovered = scenario.faults_end() + 26_000 + scenario.settings.admission_frequency * 1000 + 1_000;
+    sleep_until(began + Duration::from_millis(recovered)).await;
+    promises::at_recovery(world);
+    let end = began + Duration::from_millis(end_of(scenario));
+    for guest in guests {
+        while !guest.is_finished() && Instant::now() < end && !world.is_broken() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        if guest.is_finished() {
+            guest.await.unwrap();
+        }
+    }
+    promises::at_end(world);
+    world.check_settings();
+}
+
+/// By then everybody had time to come in.
+fn end_of(scenario: &Scenario) -> u64 {
+    let settings = &scenario.settings;
+    let people = scenario.visitors as u64 * 2;
+    let windows = people.div_ceil(settings.admission_limit) * settings.admission_frequency;
+    let turns = if settings.max_active == 0 {
+        0
+    } else {
+        people.div_ceil(settings.max_active) * (settings.ready_ttl_seconds * 2 + settings.presence_seconds)
+    };
+    let sleeps = settings.presence_seconds * 8;
+    scenario.faults_end().max(scenario.arrivals_ms) + (120 + windows + turns + sleeps) * 1000
+}
+
+#[test]
+fn the_line_survives() {
+    let read = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let seeds: Vec<u64> = match (read("SIMULATION_SEED"), read("SIMULATION_SEEDS")) {
+        (Some(seed), _) => vec![seed],
+        (None, count) => (0..count.unwrap_or(RUNS)).collect(),
+    };
+    let next = AtomicU64::new(0);
+    let failures = std::sync::Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(seed) = seeds.get(usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap()) {
+                    let outcome = run(*seed);
+                    if seed % REPEATED == 0 {
+                        let (first, second) = (outcome.log, run(*seed).log);
+                        let parts = first.lines().zip(second.lines()).find(|(first, second)| first != second);
+                        if first != second {
+                            let text = format!("seed {seed} went another way the second time: {parts:?}");
+                            failures.lock().unwrap().insert(*seed, (Promise::Determinism, text));
+                        }
+                    }
+                    if let Some(broken) = outcome.broken {
+                        failures.lock().unwrap().insert(*seed, broken);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    let Some((_, (_, first))) = failures.first_key_value() else { return };
+    let all: Vec<_> = failures.iter().map(|(seed, (promise, _))| format!("{seed} {promise:?}")).collect();
+    panic!("{first}\n{} of {} runs broke a promise: {}", failures.len(), seeds.len(), all.join(", "));
+}
