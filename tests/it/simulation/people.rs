@@ -17,6 +17,10 @@ pub struct Person {
     /// Was silent for longer than presence, or may seem so.
     pub strayed: bool,
     pub is_waiting: bool,
+    /// Was given a turn, taken or not.
+    pub called: bool,
+    /// Took it, with a call whose answer may have been lost.
+    pub took: bool,
     pub stays: Vec<Opened>,
     pub ends: Vec<Ended>,
 }

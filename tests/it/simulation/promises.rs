@@ -17,6 +17,7 @@ const PERIOD_MS: u64 = 24_600;
 /// The store gave turns.
 pub fn at_turns(world: &World, server: &Server, journal: &mut Journal, given: &Given, ms: u64) {
     for (who, ticket) in &given.turns {
+        journal.people[*who].called = true;
         journal.note(ms, Some(*who), Event::Given { ticket: *ticket });
     }
     if ms > world.scenario.faults_end() {
@@ -41,7 +42,8 @@ fn order(world: &World, server: &Server, journal: &mut Journal, given: &Given, m
         if was_heard(world, server, who, ticket, given.at) {
             return Some("the store heard of it");
         }
-        is_faithful(person, ms).then_some("it polled as told, and every poll was answered")
+        // Whose turn came once was passed over by nobody; a store that forgot it learns of the place by the next poll.
+        (!person.called && is_faithful(person, ms)).then_some("it polled as told, and every poll was answered")
     };
     let passed_over =
         journal.people.iter().enumerate().find_map(|(who, person)| Some((who, is_passed_over(who, person)?)));
@@ -146,14 +148,10 @@ pub fn at_opening(world: &World, who: usize, opened: Opened) {
     let ms = opened.at;
     let last_sync = journal.syncs.get(&opened.process).and_then(|syncs| syncs.last()).copied().unwrap_or(0);
     let person = &journal.people[who];
-    let others = person.stays.iter().filter(|other| other.ticket == opened.ticket);
-    let mut same = false;
+    let others: Vec<_> = person.stays.iter().filter(|other| other.ticket == opened.ticket).collect();
+    let is_same = others.iter().any(|other| other.stay.since.seconds() == opened.stay.since.seconds());
     let mut second = None;
-    for other in others {
-        if other.stay.since.seconds() == opened.stay.since.seconds() {
-            same = true;
-            continue;
-        }
+    for other in others.into_iter().filter(|_| !is_same) {
         let known = known_at(&journal, other.process, other.at, !other.alone);
         let could_know = if opened.alone { last_sync } else { ms };
         let itself = opened.alone && other.process == opened.process && other.alone;
@@ -172,7 +170,7 @@ pub fn at_opening(world: &World, who: usize, opened: Opened) {
     if let Some(other) = second {
         journal.breaks(Promise::OneStay, ms, &[who], format!("a second stay: {opened:?} after {other:?}"));
     }
-    if !same {
+    if !is_same {
         journal.people[who].stays.push(opened);
     }
 }

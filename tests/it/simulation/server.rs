@@ -185,8 +185,13 @@ impl Server {
 
     /// Writes down who was heard.
     fn listen(&mut self, call: &Call, answer: &Answer, now: Time) {
+        let Self { room, heard, .. } = self;
         let mut hear = |visitor: Visitor, ticket: Ticket| {
-            self.heard.insert(index_of(visitor), Heard { ticket, at: now });
+            // Whose turn came isn't in line any more.
+            if room.as_ref().is_some_and(|room| room.knows(visitor, ticket)) {
+                return;
+            }
+            heard.insert(index_of(visitor), Heard { ticket, at: now });
         };
         match (call, answer) {
             (Call::Arrive(newcomer), Answer::Arrival(Arrival::Entered { .. })) => {
