@@ -30,7 +30,7 @@ pub fn at_turns(world: &World, server: &Server, journal: &mut Journal, given: &G
 
 /// Nobody with a lower ticket may have been passed over.
 fn order(world: &World, server: &Server, journal: &mut Journal, given: &Given, ms: u64) {
-    let Some((last, highest)) = given.turns.last().copied() else { return };
+    let Some((last, highest)) = given.turns.last().copied().filter(|_| !journal.lives_again) else { return };
     let seed = world.scenario.seed;
     let is_passed_over = |who: usize, person: &Person| {
         let ticket = person.ticket.filter(|ticket| *ticket < highest)?;

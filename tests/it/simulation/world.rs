@@ -188,8 +188,9 @@ impl World {
         let mut server = self.server();
         server.health = Health::Up;
         if memory != Memory::Whole {
-            server.life_began = now;
-            self.journal().losses.push(now);
+            let mut journal = self.journal();
+            journal.losses.push(now);
+            journal.lives_again |= memory == Memory::Nothing && server.lives_again(now);
         }
     }
 
