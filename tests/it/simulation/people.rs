@@ -48,6 +48,7 @@ pub struct Ended {
 
 /// One line of a run's log.
 #[derive(Clone, Debug)]
+#[expect(dead_code, reason = "what isn't matched on is written into the log")]
 pub enum Event {
     Arrives { ticket: Ticket, slot: usize, registered: bool },
     Waits { position: u64, slot: usize, beat: u64 },

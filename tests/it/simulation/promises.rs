@@ -1,12 +1,12 @@
 //! The promises, checked while a run goes on. The module's doc says what each means exactly.
 
-use super::instance::Process;
+use super::instance::{Process, Slot};
 use super::journal::{Journal, Promise};
 use super::people::{Ended, Event, Opened, Person, visitor};
 use super::scenario::{Fault, Policy};
 use super::server::{Given, Server};
 use super::world::World;
-use gatekeeper::queue::{Ticket, Time};
+use gatekeeper::queue::{Room, Ticket, Time};
 use gatekeeper::rooms::Contact;
 
 /// From a poll to the store's knowing of it: the next sync begins 250 ms later at most, and has to travel.
@@ -35,8 +35,10 @@ fn order(world: &World, server: &Server, journal: &mut Journal, given: &Given, m
     let is_passed_over = |who: usize, person: &Person| {
         let ticket = person.ticket.filter(|ticket| *ticket < highest)?;
         let by_right = person.is_waiting && !person.strayed && person.registered.is_some();
-        let is_known = server.room.as_ref().is_some_and(|room| room.knows(visitor(seed, who), ticket));
-        if !by_right || is_known {
+        // A finish that died with its instance leaves the visitor inside, as far as the store knows.
+        let name = visitor(seed, who);
+        let is_inside = |room: &Room| room.knows(name, ticket) || room.turns().any(|(other, _, _)| other == name);
+        if !by_right || server.room.as_ref().is_some_and(is_inside) {
             return None;
         }
         if was_heard(world, server, who, ticket, given.at) {
@@ -83,7 +85,7 @@ fn limit(world: &World, server: &Server, journal: &mut Journal, given: &Given, m
 
 /// At most `max_active` inside: those who were seen to go in, by their first token, and those who were called.
 fn cap(world: &World, journal: &mut Journal, given: &Given, ms: u64) {
-    let cap = world.scenario.settings.max_active as usize;
+    let cap = usize::try_from(world.scenario.settings.max_active).unwrap();
     let cuts = |fault: &Fault| !matches!(fault, Fault::StoreGone { .. } | Fault::Operator { .. });
     if cap == 0 || !journal.alone.is_empty() || world.scenario.has(cuts) || world.scenario.policy == Policy::Open {
         return;
@@ -121,7 +123,7 @@ pub fn at_loss(world: &World) {
     let (now, server) = (world.store_time(), world.server());
     let window = server.window(now);
     let given = server.windows.get(&window).copied().unwrap_or(0);
-    let in_reach = world.slots.iter().filter(|slot| !slot.link.is_cut()).filter_map(|slot| slot.process());
+    let in_reach = world.slots.iter().filter(|slot| !slot.link.is_cut()).filter_map(Slot::process);
     let known = in_reach.map(|process| process.room.view().snapshot.window);
     let known = known.filter(|known| server.window(known.last) == window).map(|known| known.used).max().unwrap_or(0);
     let mut journal = world.journal();
