@@ -55,10 +55,26 @@ pub fn has_key(asked: &Asked<'_>) -> Result<bool, Problem> {
     Ok(either(asked, "business_id")?.is_some())
 }
 
-/// The room of a call without a key, by a page: named in the query, else the one that guards the site.
+/// Whether the visitor's cookie alone asks, as the waiting page does. Who sends a token another way, or calls at the
+/// root without one, lost the key on the way: that has to be told.
+pub fn is_by_cookie(asked: &Asked<'_>) -> Result<bool, Problem> {
+    if has_key(asked)? {
+        return Ok(false);
+    }
+    let has_cookie = page_room(asked).is_ok_and(|room| {
+        let shown = cookie::tokens(asked.headers, None, room.name());
+        shown.iter().any(|shown| shown.source == crate::gate::Source::Cookie)
+    });
+    let is_page = has_cookie || asked.caller.prefix == super::PREFIX;
+    if header_token(asked).is_some() || !is_page { Err(Problem::MissingKey) } else { Ok(true) }
+}
+
+/// The room of a call without a key, by a page: the one that guards the page's site. Where the query names one, it has
+/// to be that: else everybody could take places in a room that only keys open.
 pub fn page_room(asked: &Asked<'_>) -> Result<Arc<LiveRoom>, Problem> {
     let named = asked.query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("room=")));
-    let name = named.or(asked.caller.site_room.as_deref()).ok_or(Problem::MissingKey)?;
+    let guards = asked.caller.site_room.as_deref();
+    let name = guards.filter(|guards| named.is_none_or(|named| named == *guards)).ok_or(Problem::MissingKey)?;
     asked.api.rooms.find(name).ok_or(Problem::MissingKey)
 }
 
@@ -77,11 +93,15 @@ pub fn user<'a>(asked: &Asked<'a>) -> Result<&'a str, Problem> {
 
 /// The token of the call: the `jwt` header, `Authorization: Bearer`, the cookie, in that order.
 pub fn token(asked: &Asked<'_>, room: &LiveRoom) -> Result<Genuine, Problem> {
-    let header = asked.headers.get("jwt").and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
-    if let Some(token) = header.or_else(|| cookie::bearer(asked.headers)) {
+    if let Some(token) = header_token(asked) {
         return asked.api.gate.read(room, token).map_err(problem_of);
     }
     cookie_token(asked, room)
+}
+
+fn header_token<'a>(asked: &Asked<'a>) -> Option<&'a str> {
+    let header = asked.headers.get("jwt").and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
+    header.or_else(|| cookie::bearer(asked.headers))
 }
 
 /// The token of the visitor's cookie; the best one, where a browser holds several.

@@ -19,7 +19,8 @@ struct Enqueued<'a> {
 }
 
 pub(super) async fn enqueue(asked: &Asked<'_>) -> Result<Response<Bytes>, Problem> {
-    if !auth::has_key(asked)? && asked.caller.is_same_origin {
+    // At the root a page of the API's own kind calls, and a key that got lost on the way has to be told.
+    if !auth::has_key(asked)? && asked.caller.is_same_origin && asked.caller.prefix == super::PREFIX {
         return from_page(asked).await;
     }
     let room = auth::room(asked, Scope::Browser)?;

@@ -56,7 +56,7 @@ pub fn status_body(status: Status) -> StatusBody {
 }
 
 pub(super) async fn status(asked: &Asked<'_>) -> Result<Response<Bytes>, Problem> {
-    let by_cookie = !auth::has_key(asked)?;
+    let by_cookie = auth::is_by_cookie(asked)?;
     let room = if by_cookie { auth::page_room(asked)? } else { auth::room(asked, Scope::Browser)? };
     let answer = told(asked, &room, by_cookie).await;
     room.metrics().poll(match &answer {

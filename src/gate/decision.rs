@@ -25,4 +25,6 @@ pub struct Guest {
     pub token: String,
     /// Whether the visitor's cookie has to be set to it.
     pub is_new: bool,
+    /// Whether there is a cookie that is only renewed by that: then it can wait for another answer.
+    pub has_cookie: bool,
 }

@@ -126,7 +126,7 @@ impl Gate {
         // A token from elsewhere goes into the cookie too.
         let in_cookie = facts.tokens.iter().any(|other| other.source == Source::Cookie && other.token == shown.token);
         let by_query = facts.tokens.iter().any(|other| other.source == Source::Query && other.token == shown.token);
-        Guest { claims, token, is_new: if in_cookie { is_new } else { by_query } }
+        Guest { claims, token, is_new: if in_cookie { is_new } else { by_query }, has_cookie: in_cookie }
     }
 
     fn give_token(&self, status: &mut Status, place: &Place, shown: &Genuine) {
@@ -190,7 +190,7 @@ impl Gate {
                 let claims = new_claims(room, &user, ticket, &view.settings).with_heartbeat(now);
                 let claims = claims.with_turn(stay.since, stay.until);
                 let token = self.sign(&claims);
-                Decision::Pass(Guest { claims, token, is_new: true }, Reason::WalkIn)
+                Decision::Pass(Guest { claims, token, is_new: true, has_cookie: false }, Reason::WalkIn)
             }
             Ok(Arrival::Limited { retry_after }) => Decision::TooMany { retry_after },
             Ok(Arrival::Closed) => self.turned_away(room, view, State::Closed),

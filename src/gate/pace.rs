@@ -30,3 +30,20 @@ impl Polls {
         (polls as f64 / BUDGET as f64).max(1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wave_above_the_budget_slows_the_crowd_down_for_the_second_after_it() {
+        let polls = Polls::default();
+        let polled = |second: u64, times: u64| (0..times).for_each(|_| polls.count(Time(second * 1000)));
+        polled(10, BUDGET * 3);
+        polled(11, 1);
+        assert!((polls.load(Time(11_500)) - 3.0).abs() < 1e-9);
+        polled(12, 1);
+        assert!((polls.load(Time(12_500)) - 1.0).abs() < 1e-9, "within the budget nobody is slowed down");
+        assert!((polls.load(Time(20_000)) - 1.0).abs() < 1e-9);
+    }
+}

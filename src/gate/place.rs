@@ -77,7 +77,7 @@ async fn inside(room: &LiveRoom, claims: Claims, stay: Stay, contact: Contact) -
 /// forgotten the stay, it is told of it, once per token.
 fn extended(room: &LiveRoom, view: &View, claims: Claims, stay: Stay, contact: Contact, now: Time) -> Claims {
     let (mut claims, settings) = (claims, &view.settings);
-    if claims.issued() < view.heard_since() {
+    if !is_known(claims.issued(), view, now) {
         room.renew(Renewal { visitor: contact.visitor, ticket: claims.ticket(), stay });
         claims = claims.renewed(now, settings.jwt_expiry_seconds);
     }
@@ -163,7 +163,7 @@ async fn heard(room: &LiveRoom, view: &View, claims: Claims, contact: Contact, n
     let late = silence > settings.presence_seconds * 1000;
     let heartbeat = Heartbeat { visitor: contact.visitor, ticket, late, first: None };
     if let Some(last) = last {
-        if silence < settings.presence_seconds * 250 && last >= view.heard_since() {
+        if silence < settings.presence_seconds * 250 && is_known(last, view, now) {
             return waiting(fresh(claims, settings, now), view);
         }
         room.heartbeat(heartbeat);
@@ -177,6 +177,12 @@ async fn heard(room: &LiveRoom, view: &View, claims: Claims, contact: Contact, n
         Registration::Pending => waiting(fresh(claims, settings, now), view),
         Registration::Limited => Place::Limited { retry_after: settings.ip_enqueue_limit_interval.min(30) },
     }
+}
+
+/// Whether the store still knows what it was told at that moment. Not where that is to come yet: its clock went back with
+/// its memory.
+fn is_known(told: Time, view: &View, now: Time) -> bool {
+    (view.heard_since()..=now).contains(&told)
 }
 
 /// The token is renewed when half of its time is over.

@@ -157,7 +157,8 @@ impl ProxyHttp for Door {
         if let (true, Some(site), Some(client)) = (guest.is_new, context.site(), &context.client) {
             let settings = &room.view().settings;
             let line = cookie::line(room.name(), &guest.token, &site.cookie, client.is_https(), settings);
-            forward::add_cookie(response, &line, context.reason == Reason::Ready)?;
+            let is_renewal = guest.has_cookie && context.reason == Reason::Ready;
+            forward::add_cookie(response, &line, is_renewal)?;
         }
         Ok(())
     }

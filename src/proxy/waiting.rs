@@ -6,6 +6,7 @@ use crate::api::problem::Problem;
 use crate::api::{PREFIX, StatusBody, status_body};
 use crate::gate::{Guest, State, Status, cookie};
 use crate::page::{LocalUrl, PageContext, PageEta, PageState};
+use crate::queue::Mode;
 use crate::rooms::LiveRoom;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
@@ -92,6 +93,8 @@ fn page_context(session: &mut Session, context: &RequestContext, room: &LiveRoom
             State::Paused => PageState::Paused,
             State::Closed => PageState::Closed,
             State::Ready => PageState::Ready,
+            // A cross-site form has no place, but its sender sees what everybody sees.
+            State::Unknown if settings.mode == Mode::Pause => PageState::Paused,
             State::Waiting | State::Unknown if !status.connected => PageState::Reconnecting,
             State::Waiting | State::Unknown => PageState::Waiting,
         },

@@ -65,7 +65,8 @@ fn between(lower: (Ticket, u64), upper: (Ticket, u64), ticket: Ticket) -> u64 {
 pub struct Snapshot {
     /// When, on the store's clock.
     pub taken: Time,
-    /// Which state of the store this is; another one means that the store lost its memory.
+    /// Which state of the store this is; another one means that the store lost its memory. Named after the moment at
+    /// which it began: what the store was told before, it may not know.
     pub epoch: u64,
     /// Grows with every sync of an epoch.
     pub seq: u64,

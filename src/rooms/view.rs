@@ -87,7 +87,8 @@ impl View {
     pub fn heard_since(&self) -> Time {
         match &self.contact {
             Contact::Alone { since, .. } => *since,
-            _ => Time(self.snapshot.epoch).max(self.snapshot.hold_until.minus_seconds(HOLD_SECONDS)),
+            // An epoch is named after the moment at which it began.
+            _ => self.snapshot.hold_until.minus_seconds(HOLD_SECONDS).max(Time(self.snapshot.epoch)),
         }
     }
 

@@ -1,8 +1,11 @@
-// The store goes away and comes back empty: who waits is told so, keeps the place, and gets in.
+// The store or the gate goes away and comes back: who waits is told so, keeps the place, and gets in; and the crowd
+// doesn't come back as one wave.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inside, openBrowser, openTab, photograph, polled, scene, shown, startRedis } from './support.mjs';
+import {
+  inside, isPoll, openBrowser, openTab, photograph, polled, scene, shown, STANDING_STILL, startRedis, until,
+} from './support.mjs';
 
 test('the store goes away: the page says that it reconnects, keeps the place, and goes in when it is back', async (t) => {
   const redis = await startRedis(t);
@@ -27,4 +30,32 @@ test('the store goes away: the page says that it reconnects, keeps the place, an
   await redis.start();
   await inside(tab, 90_000);
   assert.equal(tab.url(), `${gate.url}/tickets?from=home#seat`);
+});
+
+test('after an outage the pages come back spread out, not as one wave', async (t) => {
+  const { gate } = await scene(t, { settings: STANDING_STILL });
+  await gate.crowd(1);
+  const back = [];
+  let isBack = false;
+  const tabs = [];
+  for (let n = 0; n < 12; n += 1) {
+    const tab = await openTab(t, await openBrowser(t));
+    tab.on('requestfinished', (request) => {
+      if (isBack && isPoll(request.url()) && !back.some((one) => one.tab === tab)) back.push({ tab, at: Date.now() });
+    });
+    await tab.goto(`${gate.url}/tickets`);
+    await polled(tab, (status) => status.position > 0, 'a position');
+    tabs.push(tab);
+  }
+
+  await gate.kill();
+  await Promise.all(tabs.map((tab) => shown(tab, 'Reconnecting')));
+  isBack = true;
+  await gate.restart();
+  await until('everybody is back', () => back.length === tabs.length, 60_000);
+
+  const times = back.map((one) => one.at).sort((a, b) => a - b);
+  assert.ok(times.at(-1) - times[0] > 1000, `within ${times.at(-1) - times[0]} ms`);
+  const most = Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + 250).length));
+  assert.ok(most <= tabs.length / 2, `${most} of ${tabs.length} in a quarter of a second`);
 });

@@ -155,19 +155,32 @@ async function tryGate(options) {
   const file = join(folder, 'gatekeeper.toml');
   writeFileSync(file, configuration({ ...options, port, metricsPort, folder }));
 
-  const child = spawn(PROGRAM, ['run', '--config', file], { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder });
   const output = [];
-  child.stdout.on('data', (data) => output.push(data));
-  child.stderr.on('data', (data) => output.push(data));
-  const ended = new Promise((end) => child.once('exit', end).once('error', end));
+  let child;
+  let ended;
+  const run = () => {
+    child = spawn(PROGRAM, ['run', '--config', file], { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder });
+    child.stdout.on('data', (data) => output.push(data));
+    child.stderr.on('data', (data) => output.push(data));
+    ended = new Promise((end) => child.once('exit', end).once('error', end));
+  };
+  run();
   const killed = () => child.kill('SIGKILL');
   process.once('exit', killed);
 
   const gate = makeGate(`http://127.0.0.1:${port}`);
   gate.log = () => Buffer.concat(output).toString();
-  gate.stop = async () => {
+  gate.kill = async () => {
     killed();
     await ended;
+  };
+  /** After `kill`: again, on the same ports and with the same state. */
+  gate.restart = async () => {
+    run();
+    await until('healthy again', isHealthy);
+  };
+  gate.stop = async () => {
+    await gate.kill();
     process.off('exit', killed);
     rmSync(folder, { recursive: true, force: true });
   };

@@ -483,6 +483,16 @@ async fn every_refusal_has_its_status_and_code() {
     let house = house_with(BUSY, |setup| Setup { more: OTHER_ROOM.into(), ..setup }).await;
     let jwt = house.ready("ann").await;
     let api = &house.api;
+    // A page's own call is known by its prefix, and opens no other room than that of its site.
+    let from_page = |path: &str| api.bare(Method::POST, path).header("sec-fetch-site", "same-origin");
+    problem(&send(from_page("/queue/enqueue").header("user_id", "a")).await, 401, "missing_key");
+    problem(&send(from_page("/.gatekeeper/queue/enqueue?room=other")).await, 401, "missing_key");
+    assert_eq!(send(from_page("/.gatekeeper/queue/enqueue?room=checkout")).await.status, 200);
+    // The key was lost on the way, not the token.
+    let asked = |header: &str, value: &str| api.bare(Method::GET, "/queue/status").header(header, value);
+    problem(&send(asked("jwt", &jwt)).await, 401, "missing_key");
+    problem(&send(asked("authorization", &format!("Bearer {jwt}"))).await, 401, "missing_key");
+    problem(&send(asked("accept", "*/*")).await, 401, "missing_key");
     let keyless = problem(&send(api.bare(Method::GET, "/config")).await, 401, "missing_key");
     assert!(keyless["detail"].as_str().unwrap().contains("underscore"));
     problem(&send(api.bare(Method::POST, "/queue/enqueue").header("user_id", "a")).await, 401, "missing_key");

@@ -614,6 +614,27 @@ async fn pages_behind_one_address_do_not_use_up_each_others_polls() {
 }
 
 #[tokio::test]
+async fn a_token_from_the_query_gets_its_cookie_on_a_page_that_others_may_keep_too() {
+    let (house, first) = busy_house(|setup| setup).await;
+    house.origin.on("/shared", |_| Answer::html("x").header("cache-control", "public, max-age=600"));
+    let token = first.cookie(COOKIE).unwrap();
+    let visitor = house.browser();
+    let page = visitor.open(&format!("/shared?jwt={token}")).await;
+    assert_eq!((page.status, page.header("cache-control")), (200, Some("max-age=600, private")));
+    assert_eq!(visitor.open("/next").await.status, 200, "the cookie is there");
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_form_from_elsewhere_sees_that_the_room_is_paused() {
+    let house = house("mode = 'pause'").await;
+    let page = house.browser().submit_cross_site("/pay", "a=b").await;
+    assert_eq!((page.status, page.set_cookies().len()), (503, 0));
+    assert!(page.text().contains("data-state=\"paused\""), "{}", page.text());
+    house.end().await;
+}
+
+#[tokio::test]
 async fn an_exception_does_not_show_the_origin_our_cookie() {
     let (house, first) =
         busy_house(|setup| Setup { more: "[[sites.bypass]]\npath = \"/free/**\"".into(), ..setup }).await;

@@ -34,6 +34,8 @@ async fn http2_is_forwarded_and_gets_the_waiting_page() {
     let second = open("/shop").await;
     assert_eq!((second.status, second.version), (503, Version::HTTP_2));
     assert!(second.header("content-type").unwrap().starts_with("text/html") && second.text().contains("<html"));
+    // A program is forwarded until this instance has heard that the room is full.
+    eventually(SOON, async || (send(h2c().get(gate.url("/data"))).await.status == 503).then_some(())).await;
     let posted = send(h2c().post(gate.url("/shop")).body("x".repeat(100_000))).await;
     assert_eq!((posted.status, posted.version), (503, Version::HTTP_2), "its body was not read");
 }

@@ -65,9 +65,10 @@ impl LiveRoom {
         // The token says otherwise: the store forgot the turn, or hasn't heard yet of one that an instance gave alone.
         if let (Ok(Finished::NotReady), Some(stay)) = (answer, stay) {
             let carried_by = self.renew(Renewal { visitor, ticket, stay });
-            if self.is_carried(carried_by).await {
-                answer = self.finish_in_store(visitor, ticket).await;
-            }
+            answer = match self.is_carried(carried_by).await {
+                true => self.finish_in_store(visitor, ticket).await,
+                false => Err(Unavailable),
+            };
         }
         let now = self.now();
         match answer {

@@ -48,6 +48,8 @@ pub enum Fault {
     Reloaded,
     /// The origin is away for a moment.
     OriginRestarted,
+    /// Nobody's doing: the machine was too busy to run us, and so the instances too. It is noted, never asked for.
+    MachineStarved,
 }
 
 /// What a fault may cost while it lasts. What isn't named must not suffer at all.
@@ -73,7 +75,7 @@ const DOORS: Cost = Cost { doors: true, ..NONE };
 type Row = (Fault, &'static str, Cost, &'static [Kind], (u64, u64));
 
 /// The fault, its name, what it may cost, on which stores it can be had, and how long it lasts, in ms.
-const TABLE: [Row; 22] = [
+const TABLE: [Row; 23] = [
     (Fault::RedisKilledEmpty, "redis-killed-empty", Cost { beside: 100, ..FORGETS }, &[Kind::Single], (1_500, 4_000)),
     (Fault::RedisKilled, "redis-killed", AWAY, &[Kind::Single], (1_500, 4_000)),
     (Fault::RedisFlushed, "redis-flushed", FORGETS, &[Kind::Single, Kind::Sentinel], (0, 0)),
@@ -96,6 +98,8 @@ const TABLE: [Row; 22] = [
     (Fault::WrongClock, "wrong-clock", DOORS, Kind::ALL, (4_000, 8_000)),
     (Fault::Reloaded, "reloaded", NONE, Kind::ALL, (0, 0)),
     (Fault::OriginRestarted, "origin-restarted", Cost { origin: true, ..NONE }, Kind::ALL, (500, 2_000)),
+    // Calls to the store run out of time.
+    (Fault::MachineStarved, "machine-starved", AWAY, &[], (0, 0)),
 ];
 
 impl Fault {

@@ -5,7 +5,7 @@
 //! reach the store, what it says of the line may be old: such a "waiting" isn't trusted.
 
 use super::diary::{Diary, End, Ms, Note, Seen, Story, Told, Trouble};
-use super::fault::Cost;
+use super::fault::{Cost, Fault};
 use super::verdict::{Offence, Verdict, Violation};
 use crate::support::doors::Way;
 use std::cmp::Reverse;
@@ -245,7 +245,7 @@ impl<'a> Judge<'a> {
 
     /// After each trouble somebody is let in again, soon.
     fn recovery(&mut self, given: &[Given]) {
-        for trouble in self.troubles {
+        for trouble in self.troubles.iter().filter(|trouble| trouble.fault != Fault::MachineStarved) {
             let entered_after = |each: &&Given| {
                 let asked = self.stories[each.story].waits().next_back().map(|note| note.asked);
                 asked.is_some_and(|asked| asked >= trouble.end)

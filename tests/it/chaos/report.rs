@@ -1,7 +1,8 @@
 //! What is shown of a campaign: the figures, and the histories behind each violation.
 
 use super::Plan;
-use super::diary::{Diary, Ms, Note, Story, Told, Watch};
+use super::diary::{Diary, Ms, Note, Story, Told, Trouble, Watch};
+use super::fault::Fault;
 use super::judge::way;
 use super::verdict::{Offence, Verdict, Violation};
 use std::collections::BTreeMap;
@@ -34,7 +35,14 @@ pub fn show(plan: &Plan, verdict: &Verdict, diary: &Diary, watch: Watch) {
         let slowest = times.iter().max().copied().unwrap_or_default();
         println!("{:<24}{:>9}{:>16.1} s", fault.name(), times.len(), slowest as f64 / 1000.0);
     }
-    println!("{:<24}{:>9}", "in all", troubles.len());
+    let starved: Vec<&Trouble> = troubles.iter().filter(|trouble| trouble.fault == Fault::MachineStarved).collect();
+    let seconds = starved.iter().map(|trouble| trouble.end - trouble.begin).sum::<Ms>() as f64 / 1000.0;
+    println!("{:<24}{:>9}", "in all", troubles.len() - starved.len());
+    println!(
+        "{:<24}{:>9}   {seconds:.1} s in all, of which nothing is known",
+        Fault::MachineStarved.name(),
+        starved.len()
+    );
     for offence in Offence::ALL {
         let count = verdict.violations.iter().filter(|violation| violation.offence == offence).count();
         println!("{:<33}{count:>9}", offence.name());

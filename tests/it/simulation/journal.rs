@@ -47,6 +47,8 @@ pub struct Journal {
     pub syncs: HashMap<u64, Vec<u64>>,
     /// Processes that visitors came to.
     pub served: HashSet<u64>,
+    /// The store forgot the time too: it lost its memory after its clock was set back, and lives through some of it again.
+    pub lives_again: bool,
     /// When each process died, in ms.
     pub deaths: HashMap<u64, u64>,
     /// Turns given in a window of the store, and forgotten before any instance could know of them.

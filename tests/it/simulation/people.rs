@@ -17,6 +17,10 @@ pub struct Person {
     /// Was silent for longer than presence, or may seem so.
     pub strayed: bool,
     pub is_waiting: bool,
+    /// Was given a turn, taken or not.
+    pub called: bool,
+    /// Took it, with a call whose answer may have been lost.
+    pub took: bool,
     pub stays: Vec<Opened>,
     pub ends: Vec<Ended>,
 }
@@ -44,6 +48,7 @@ pub struct Ended {
 
 /// One line of a run's log.
 #[derive(Clone, Debug)]
+#[expect(dead_code, reason = "what isn't matched on is written into the log")]
 pub enum Event {
     Arrives { ticket: Ticket, slot: usize, registered: bool },
     Waits { position: u64, slot: usize, beat: u64 },

@@ -1,12 +1,12 @@
 //! The promises, checked while a run goes on. The module's doc says what each means exactly.
 
-use super::instance::Process;
+use super::instance::{Process, Slot};
 use super::journal::{Journal, Promise};
 use super::people::{Ended, Event, Opened, Person, visitor};
 use super::scenario::{Fault, Policy};
 use super::server::{Given, Server};
 use super::world::World;
-use gatekeeper::queue::{Ticket, Time};
+use gatekeeper::queue::{Room, Ticket, Time};
 use gatekeeper::rooms::Contact;
 
 /// From a poll to the store's knowing of it: the next sync begins 250 ms later at most, and has to travel.
@@ -17,6 +17,7 @@ const PERIOD_MS: u64 = 24_600;
 /// The store gave turns.
 pub fn at_turns(world: &World, server: &Server, journal: &mut Journal, given: &Given, ms: u64) {
     for (who, ticket) in &given.turns {
+        journal.people[*who].called = true;
         journal.note(ms, Some(*who), Event::Given { ticket: *ticket });
     }
     if ms > world.scenario.faults_end() {
@@ -29,19 +30,22 @@ pub fn at_turns(world: &World, server: &Server, journal: &mut Journal, given: &G
 
 /// Nobody with a lower ticket may have been passed over.
 fn order(world: &World, server: &Server, journal: &mut Journal, given: &Given, ms: u64) {
-    let Some((last, highest)) = given.turns.last().copied() else { return };
+    let Some((last, highest)) = given.turns.last().copied().filter(|_| !journal.lives_again) else { return };
     let seed = world.scenario.seed;
     let is_passed_over = |who: usize, person: &Person| {
         let ticket = person.ticket.filter(|ticket| *ticket < highest)?;
         let by_right = person.is_waiting && !person.strayed && person.registered.is_some();
-        let is_known = server.room.as_ref().is_some_and(|room| room.knows(visitor(seed, who), ticket));
-        if !by_right || is_known {
+        // A finish that died with its instance leaves the visitor inside, as far as the store knows.
+        let name = visitor(seed, who);
+        let is_inside = |room: &Room| room.knows(name, ticket) || room.turns().any(|(other, _, _)| other == name);
+        if !by_right || server.room.as_ref().is_some_and(is_inside) {
             return None;
         }
         if was_heard(world, server, who, ticket, given.at) {
             return Some("the store heard of it");
         }
-        is_faithful(person, ms).then_some("it polled as told, and every poll was answered")
+        // Whose turn came once was passed over by nobody; a store that forgot it learns of the place by the next poll.
+        (!person.called && is_faithful(person, ms)).then_some("it polled as told, and every poll was answered")
     };
     let passed_over =
         journal.people.iter().enumerate().find_map(|(who, person)| Some((who, is_passed_over(who, person)?)));
@@ -81,7 +85,7 @@ fn limit(world: &World, server: &Server, journal: &mut Journal, given: &Given, m
 
 /// At most `max_active` inside: those who were seen to go in, by their first token, and those who were called.
 fn cap(world: &World, journal: &mut Journal, given: &Given, ms: u64) {
-    let cap = world.scenario.settings.max_active as usize;
+    let cap = usize::try_from(world.scenario.settings.max_active).unwrap();
     let cuts = |fault: &Fault| !matches!(fault, Fault::StoreGone { .. } | Fault::Operator { .. });
     if cap == 0 || !journal.alone.is_empty() || world.scenario.has(cuts) || world.scenario.policy == Policy::Open {
         return;
@@ -119,7 +123,7 @@ pub fn at_loss(world: &World) {
     let (now, server) = (world.store_time(), world.server());
     let window = server.window(now);
     let given = server.windows.get(&window).copied().unwrap_or(0);
-    let in_reach = world.slots.iter().filter(|slot| !slot.link.is_cut()).filter_map(|slot| slot.process());
+    let in_reach = world.slots.iter().filter(|slot| !slot.link.is_cut()).filter_map(Slot::process);
     let known = in_reach.map(|process| process.room.view().snapshot.window);
     let known = known.filter(|known| server.window(known.last) == window).map(|known| known.used).max().unwrap_or(0);
     let mut journal = world.journal();
@@ -146,14 +150,10 @@ pub fn at_opening(world: &World, who: usize, opened: Opened) {
     let ms = opened.at;
     let last_sync = journal.syncs.get(&opened.process).and_then(|syncs| syncs.last()).copied().unwrap_or(0);
     let person = &journal.people[who];
-    let others = person.stays.iter().filter(|other| other.ticket == opened.ticket);
-    let mut same = false;
+    let others: Vec<_> = person.stays.iter().filter(|other| other.ticket == opened.ticket).collect();
+    let is_same = others.iter().any(|other| other.stay.since.seconds() == opened.stay.since.seconds());
     let mut second = None;
-    for other in others {
-        if other.stay.since.seconds() == opened.stay.since.seconds() {
-            same = true;
-            continue;
-        }
+    for other in others.into_iter().filter(|_| !is_same) {
         let known = known_at(&journal, other.process, other.at, !other.alone);
         let could_know = if opened.alone { last_sync } else { ms };
         let itself = opened.alone && other.process == opened.process && other.alone;
@@ -172,7 +172,7 @@ pub fn at_opening(world: &World, who: usize, opened: Opened) {
     if let Some(other) = second {
         journal.breaks(Promise::OneStay, ms, &[who], format!("a second stay: {opened:?} after {other:?}"));
     }
-    if !same {
+    if !is_same {
         journal.people[who].stays.push(opened);
     }
 }

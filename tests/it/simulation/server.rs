@@ -86,14 +86,16 @@ type Waiting = (Call, Option<oneshot::Sender<Result<Answer, StoreError>>>);
 pub struct Server {
     pub room: Option<Room>,
     pub health: Health,
-    /// When the present life began, ms.
-    pub life_began: u64,
+    /// The latest time that it ever told.
+    latest: Time,
     pub heard: HashMap<usize, Heard>,
     /// Turns given per window, by its start; over all lives.
     pub windows: BTreeMap<u64, u64>,
     /// Calls that wait for a stalled server.
     pub stalled: Vec<Waiting>,
     step_ms: i64,
+    /// Whose turn is known to have come.
+    called: HashSet<(Visitor, Ticket)>,
     dump: Option<Dump>,
     defaults: Settings,
 }
@@ -103,11 +105,12 @@ impl Server {
         Self {
             room: None,
             health: Health::Up,
-            life_began: 0,
+            latest: Time(0),
             heard: HashMap::new(),
             windows: BTreeMap::new(),
             stalled: Vec::new(),
             step_ms: 0,
+            called: HashSet::new(),
             dump: None,
             defaults,
         }
@@ -116,6 +119,11 @@ impl Server {
     /// The server's clock, `ms` into the run. What the room makes of it never goes back.
     pub fn time(&self, ms: u64) -> Time {
         Time((START + ms).saturating_add_signed(self.step_ms))
+    }
+
+    /// Whether a room that begins now begins in the past.
+    pub fn lives_again(&self, ms: u64) -> bool {
+        self.time(ms) < self.latest
     }
 
     pub fn step(&mut self, ms: i64) {
@@ -133,10 +141,15 @@ impl Server {
         self.stalled.clear();
         match memory {
             Memory::Whole => {}
-            Memory::Nothing => (self.room, self.heard) = (None, HashMap::new()),
+            Memory::Nothing => {
+                (self.room, self.heard) = (None, HashMap::new());
+                self.called.clear();
+            }
             Memory::Older(_) => {
                 if let Some(dump) = self.dump.take() {
                     (self.room, self.heard) = (dump.room, dump.heard);
+                    let turns = self.room.iter().flat_map(Room::turns);
+                    self.called = turns.map(|(visitor, ticket, _)| (visitor, ticket)).collect();
                 }
             }
         }
@@ -159,8 +172,16 @@ impl Server {
             _ => {}
         }
         let now = self.time(ms);
+        self.latest = self.latest.max(now);
         let room = self.room.get_or_insert_with(|| Room::new(now.0, &self.defaults));
-        let (admitted, before) = (room.given().1, turns_of(room));
+        let admitted = room.given().1;
+        if let Call::Sync(report) = call {
+            // Who is heard of again may be called again.
+            let heard = report.heartbeats.iter().map(|heartbeat| (heartbeat.visitor, heartbeat.ticket));
+            heard
+                .filter(|(visitor, ticket)| !room.holds(*visitor, *ticket))
+                .for_each(|key| _ = self.called.remove(&key));
+        }
         let answer = verb(room, call, now);
         let (window, after) = room.given();
         let mut given = Given { turns: Vec::new(), at: window.last };
@@ -170,9 +191,11 @@ impl Server {
                 _ => None,
             };
             let new = room.turns().filter(|(visitor, ticket, stay)| {
-                !before.contains(&(*visitor, *ticket)) && (stay.is_none() || walked_in == Some(*visitor))
+                !self.called.contains(&(*visitor, *ticket)) && (stay.is_none() || walked_in == Some(*visitor))
             });
-            given.turns = new.map(|(visitor, ticket, _)| (index_of(visitor), ticket)).collect();
+            let new: Vec<_> = new.map(|(visitor, ticket, _)| (visitor, ticket)).collect();
+            self.called.extend(&new);
+            given.turns = new.into_iter().map(|(visitor, ticket)| (index_of(visitor), ticket)).collect();
             given.turns.sort_by_key(|(who, ticket)| (*ticket, *who));
             *self.windows.entry(self.window(window.last)).or_default() += after - admitted;
         }
@@ -185,8 +208,13 @@ impl Server {
 
     /// Writes down who was heard.
     fn listen(&mut self, call: &Call, answer: &Answer, now: Time) {
+        let Self { room, heard, .. } = self;
         let mut hear = |visitor: Visitor, ticket: Ticket| {
-            self.heard.insert(index_of(visitor), Heard { ticket, at: now });
+            // Whose turn came isn't in line any more.
+            if room.as_ref().is_some_and(|room| room.knows(visitor, ticket)) {
+                return;
+            }
+            heard.insert(index_of(visitor), Heard { ticket, at: now });
         };
         match (call, answer) {
             (Call::Arrive(newcomer), Answer::Arrival(Arrival::Entered { .. })) => {
@@ -201,10 +229,6 @@ impl Server {
             _ => {}
         }
     }
-}
-
-fn turns_of(room: &Room) -> HashSet<(Visitor, Ticket)> {
-    room.turns().map(|(visitor, ticket, _)| (visitor, ticket)).collect()
 }
 
 fn verb(room: &mut Room, call: &Call, now: Time) -> Answer {

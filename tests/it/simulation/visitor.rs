@@ -127,6 +127,7 @@ impl Guest {
     /// As `Gate::newcomer` and the API's enqueue do it.
     async fn arrive(&mut self) {
         let process = self.reach().await;
+        self.begin_anew();
         let (room, view) = (&process.room, process.room.view());
         if view.is_open() {
             return self.world.note(self.who, Event::GetsInOpen);
@@ -172,6 +173,11 @@ impl Guest {
             Some(stay) => self.goes_in(&process, stay, &claims),
             None => pause(self.chance.within(700, 1_500)).await,
         }
+    }
+
+    fn begin_anew(&self) {
+        let person = &mut self.world.journal().people[self.who];
+        (person.called, person.took) = (false, false);
     }
 
     fn note_arrival(&self, process: &Process, claims: &Claims, registered: bool) {
@@ -232,7 +238,7 @@ impl Guest {
                     self.newest = Some(next);
                 }
                 Place::Gone | Place::Limited { .. } => {
-                    self.loses_place(&process, &claims);
+                    self.loses_place(&process);
                     return false;
                 }
             }
@@ -295,13 +301,12 @@ impl Guest {
         at_opening(&self.world, self.who, Opened { ticket: claims.ticket(), stay, at, process: process.id, alone });
     }
 
-    fn loses_place(&self, process: &Process, claims: &Claims) {
+    fn loses_place(&self, process: &Process) {
         let ms = self.world.ms();
         let mut journal = self.world.journal();
         journal.note(ms, Some(self.who), Event::IsGone { slot: process.slot });
         let person = &journal.people[self.who];
-        let had_turn = person.stays.iter().any(|opened| opened.ticket == claims.ticket());
-        if !person.strayed && !had_turn {
+        if !person.strayed && !person.took {
             journal.breaks(Promise::PlaceKept, ms, &[self.who], "a place was lost".to_owned());
         }
     }

@@ -3,12 +3,12 @@
 use super::chance::Chance;
 use super::instance::Slot;
 use super::journal::Journal;
-use super::people::Event;
+use super::people::{Event, index_of};
 use super::promises;
 use super::scenario::{Fault, Memory, Scenario};
 use super::server::{Answer, Call, Health, START, Server};
 use gatekeeper::clock::Clock;
-use gatekeeper::queue::Time;
+use gatekeeper::queue::{Standing, Time};
 use gatekeeper::store::StoreError;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -85,6 +85,9 @@ impl World {
     pub fn run(&self, call: &Call) -> Result<Answer, StoreError> {
         let (ms, mut server) = (self.ms(), self.server());
         let (answer, given) = server.run(call, ms)?;
+        if let (Call::Claim(visitor, _), Answer::Standing(Standing::Ready(_))) = (call, &answer) {
+            self.journal().people[index_of(*visitor)].took = true;
+        }
         if !given.turns.is_empty() {
             promises::at_turns(self, &server, &mut self.journal(), &given, ms);
         }
@@ -185,8 +188,9 @@ impl World {
         let mut server = self.server();
         server.health = Health::Up;
         if memory != Memory::Whole {
-            server.life_began = now;
-            self.journal().losses.push(now);
+            let mut journal = self.journal();
+            journal.losses.push(now);
+            journal.lives_again |= memory == Memory::Nothing && server.lives_again(now);
         }
     }
 

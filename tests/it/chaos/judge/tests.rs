@@ -1,6 +1,5 @@
 //! The judge says no where it must: diaries made by hand.
 
-use super::super::fault::Fault;
 use super::*;
 use crate::support::doors::Token;
 
