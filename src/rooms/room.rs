@@ -152,7 +152,7 @@ impl LiveRoom {
         let defaults = self.defaults.load();
         let mut arrival = self.told(self.store.arrive(self.reference(&defaults), newcomer).await)?;
         match &mut arrival {
-            Arrival::Admitted(stay) => self.stays().note(newcomer.visitor, newcomer.ticket, *stay),
+            Arrival::Admitted(stay) => self.taken(newcomer.visitor, newcomer.ticket, *stay),
             Arrival::Entered { position } => *position = self.at_least(*position, newcomer.ticket),
             _ => {}
         }
@@ -175,11 +175,19 @@ impl LiveRoom {
         let defaults = self.defaults.load();
         let mut standing = self.told(self.store.claim(self.reference(&defaults), visitor, ticket).await)?;
         match &mut standing {
-            Standing::Ready(stay) => self.stays().note(visitor, ticket, *stay),
+            Standing::Ready(stay) => self.taken(visitor, ticket, *stay),
             Standing::Waiting { position } => *position = self.at_least(*position, ticket),
             Standing::Spent | Standing::Unknown => {}
         }
         Ok(standing)
+    }
+
+    /// A turn was taken by a call. The next sync tells it again: a store that goes back by less than a sync is not found
+    /// out, so what happens between two of them must not stand in one call alone.
+    fn taken(&self, visitor: Visitor, ticket: Ticket, stay: Stay) {
+        if self.stays().note(visitor, ticket, stay) {
+            self.pending().renewal(Renewal { visitor, ticket, stay });
+        }
     }
 
     /// While the store is away only a part of the line is counted.
@@ -200,6 +208,8 @@ impl LiveRoom {
             Ok(Finished::Cleared) => {
                 self.metrics.finished.inc();
                 self.revoke(visitor, ticket, now.0 * 1000);
+                // As in `taken`.
+                self.pending().finish(visitor, ticket);
                 FinishOutcome::Cleared
             }
             Ok(Finished::NotReady) => FinishOutcome::NotReady,

@@ -19,10 +19,11 @@ pub struct Stays {
 }
 
 impl Stays {
-    /// Takes note of a stay, or of its extension.
-    pub fn note(&mut self, visitor: Visitor, ticket: Ticket, stay: Stay) {
+    /// Takes note of a stay, or of its extension. `true`: it is new.
+    pub fn note(&mut self, visitor: Visitor, ticket: Ticket, stay: Stay) -> bool {
         let key = (visitor, ticket);
-        if self.known.insert(key, stay).is_none() {
+        let is_new = self.known.insert(key, stay).is_none();
+        if is_new {
             self.order.push_back(key);
             if self.order.len() > LIMIT
                 && let Some(oldest) = self.order.pop_front()
@@ -30,6 +31,7 @@ impl Stays {
                 self.known.remove(&oldest);
             }
         }
+        is_new
     }
 
     /// Forgets what ended before `limit`, as far as the oldest ones go.

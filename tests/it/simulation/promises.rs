@@ -82,7 +82,7 @@ fn limit(world: &World, server: &Server, journal: &mut Journal, given: &Given, m
     };
     let told = journal.alone.iter().filter(|(process, alone)| is_told(process, alone));
     let alone: u64 = told.filter_map(|(_, alone)| alone.windows.get(&window)).sum();
-    if count + alone > limit + forgotten {
+    if count + alone > limit + forgotten && !journal.lives_again {
         let who: Vec<_> = given.turns.iter().map(|(who, _)| *who).collect();
         let why = format!(
             "{count} turns and {alone} of stand-ins in the window of {window}, of {limit} and {forgotten} forgotten ones"
@@ -198,7 +198,11 @@ pub fn at_recovery(world: &World) {
     };
     let people = journal.people.iter().enumerate();
     let who: Vec<usize> = people.filter(|(who, person)| waits(*who, person)).map(|(who, _)| who).collect();
-    if journal.first_after.is_none() && world.scenario.settings.max_active == 0 && !who.is_empty() {
+    if !journal.lives_again
+        && journal.first_after.is_none()
+        && world.scenario.settings.max_active == 0
+        && !who.is_empty()
+    {
         journal.breaks(Promise::Liveness, ms, &who[..1], format!("{} wait and nothing moves", who.len()));
     }
 }
