@@ -64,7 +64,8 @@ async fn inside(room: &LiveRoom, claims: Claims, stay: Stay, contact: Contact) -
             let claims = claims.renewed(now, view.settings.jwt_expiry_seconds).with_turn(stay.since, stay.until);
             Place::Ready { claims, just_now: false }
         }
-        Ok(Standing::Unknown) | Err(Unavailable) if stay.until > now => {
+        // Nor may a store that forgot it, in whose line an old token of this place was heard meanwhile, take it away.
+        Ok(Standing::Unknown | Standing::Waiting { .. }) | Err(Unavailable) if stay.until > now => {
             room.renew(Renewal { visitor: contact.visitor, ticket: claims.ticket(), stay });
             let claims = claims.renewed(now, view.settings.jwt_expiry_seconds);
             Place::Ready { claims, just_now: false }

@@ -16,7 +16,7 @@ impl LiveRoom {
         let defaults = self.defaults.load();
         let mut arrival = self.told(self.store.arrive(self.reference(&defaults), newcomer).await)?;
         match &mut arrival {
-            Arrival::Admitted(stay) => self.note_stay(newcomer.visitor, newcomer.ticket, *stay),
+            Arrival::Admitted(stay) => self.taken(newcomer.visitor, newcomer.ticket, *stay),
             Arrival::Entered { position } => *position = self.at_least(*position, newcomer.ticket),
             _ => {}
         }
@@ -34,16 +34,22 @@ impl LiveRoom {
         let defaults = self.defaults.load();
         let mut standing = self.told(self.store.claim(self.reference(&defaults), visitor, ticket).await)?;
         match &mut standing {
-            Standing::Ready(stay) => self.note_stay(visitor, ticket, *stay),
+            Standing::Ready(stay) => self.taken(visitor, ticket, *stay),
             Standing::Waiting { position } => *position = self.at_least(*position, ticket),
             Standing::Spent | Standing::Unknown => {}
         }
         Ok(standing)
     }
 
-    /// A stay that was just begun through another instance is not counted here.
-    fn note_stay(&self, visitor: Visitor, ticket: Ticket, stay: Stay) {
-        if self.stays().note(visitor, ticket, stay) && self.now().ms_since(stay.since) < JUST_NOW_MS {
+    /// A turn was taken by a call. The next sync tells it again: a store that goes back by less than a sync is not found
+    /// out, so what happens between two of them must not stand in one call alone.
+    fn taken(&self, visitor: Visitor, ticket: Ticket, stay: Stay) {
+        if !self.stays().note(visitor, ticket, stay) {
+            return;
+        }
+        self.pending().renewal(Renewal { visitor, ticket, stay });
+        // Where it began longer ago, another instance counted it.
+        if self.now().ms_since(stay.since) < JUST_NOW_MS {
             self.metrics.admitted.inc();
         }
     }
@@ -75,6 +81,8 @@ impl LiveRoom {
             Ok(Finished::Cleared) => {
                 self.metrics.finished.inc();
                 self.revoke(visitor, ticket, now.0 * 1000);
+                // As in `taken`.
+                self.pending().finish(visitor, ticket);
                 FinishOutcome::Cleared
             }
             Err(Unavailable) if stay.is_some() => {

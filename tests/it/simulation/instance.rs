@@ -71,6 +71,11 @@ impl Process {
         matches!(self.room.view().contact, Contact::Alone { .. })
     }
 
+    /// Whether it reached the store with its last tick.
+    pub fn is_in_contact(&self) -> bool {
+        matches!(self.room.view().contact, Contact::Shared)
+    }
+
     fn die(&self) {
         self.is_alive.store(false, Ordering::Relaxed);
         if let Some(ticks) = self.ticks.lock().unwrap().take() {
@@ -150,7 +155,7 @@ async fn tick(world: Arc<World>, process: Arc<Process>) {
     loop {
         let begun = world.ms();
         process.room.tick(&mut state).await;
-        if matches!(process.room.view().contact, Contact::Shared) {
+        if process.is_in_contact() {
             world.journal().syncs.entry(process.id).or_default().push(begun);
         }
         promises::at_tick(&world, &process);

@@ -31,6 +31,8 @@ pub struct Broken {
 pub struct Alone {
     /// Turns given per window, by its start.
     pub windows: HashMap<u64, u64>,
+    /// When it was seen to stand in last, in ms.
+    pub last: u64,
 }
 
 /// The log.

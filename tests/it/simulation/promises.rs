@@ -1,7 +1,7 @@
 //! The promises, checked while a run goes on. The module's doc says what each means exactly.
 
 use super::instance::{Process, Slot};
-use super::journal::{Journal, Promise};
+use super::journal::{Alone, Journal, Promise};
 use super::people::{Ended, Event, Opened, Person, visitor};
 use super::scenario::{Fault, Policy};
 use super::server::{Given, Server};
@@ -76,9 +76,17 @@ fn limit(world: &World, server: &Server, journal: &mut Journal, given: &Given, m
     let window = server.window(given.at);
     let (count, limit) = (server.windows.get(&window).copied().unwrap_or(0), world.scenario.settings.admission_limit);
     let forgotten = journal.forgotten.get(&window).copied().unwrap_or(0);
-    if count > limit + forgotten {
+    // What stand-ins gave counts from the moment at which they told of it.
+    let is_told = |process: &u64, alone: &Alone| {
+        journal.syncs.get(process).and_then(|syncs| syncs.last()).is_some_and(|last| *last >= alone.last)
+    };
+    let told = journal.alone.iter().filter(|(process, alone)| is_told(process, alone));
+    let alone: u64 = told.filter_map(|(_, alone)| alone.windows.get(&window)).sum();
+    if count + alone > limit + forgotten && !journal.lives_again {
         let who: Vec<_> = given.turns.iter().map(|(who, _)| *who).collect();
-        let why = format!("{count} turns in the window of {window}, of {limit} and {forgotten} forgotten ones");
+        let why = format!(
+            "{count} turns and {alone} of stand-ins in the window of {window}, of {limit} and {forgotten} forgotten ones"
+        );
         journal.breaks(Promise::Limit, ms, &who, why);
     }
 }
@@ -110,7 +118,9 @@ pub fn at_tick(world: &World, process: &Process) {
     let length = share.admission_frequency * 1000;
     let window = own.window.last.0 - own.window.last.0 % length;
     let (ms, mut journal) = (world.ms(), world.journal());
-    journal.alone.entry(process.id).or_default().windows.insert(window, own.window.used);
+    let alone = journal.alone.entry(process.id).or_default();
+    alone.windows.insert(window, own.window.used);
+    alone.last = ms;
     if own.window.used > share.admission_limit {
         let why =
             format!("{:x} gave {} turns alone, its share is {}", process.id, own.window.used, share.admission_limit);
@@ -188,7 +198,11 @@ pub fn at_recovery(world: &World) {
     };
     let people = journal.people.iter().enumerate();
     let who: Vec<usize> = people.filter(|(who, person)| waits(*who, person)).map(|(who, _)| who).collect();
-    if journal.first_after.is_none() && world.scenario.settings.max_active == 0 && !who.is_empty() {
+    if !journal.lives_again
+        && journal.first_after.is_none()
+        && world.scenario.settings.max_active == 0
+        && !who.is_empty()
+    {
         journal.breaks(Promise::Liveness, ms, &who[..1], format!("{} wait and nothing moves", who.len()));
     }
 }

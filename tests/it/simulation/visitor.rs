@@ -10,7 +10,7 @@ use super::promises::at_opening;
 use super::world::World;
 use gatekeeper::gate::{Contact, Place, find, new_claims, stay_of};
 use gatekeeper::queue::{Arrival, Entry, Life, Newcomer, Pace, Stay, Visitor, next_poll};
-use gatekeeper::rooms::{Contact as StoreContact, View};
+use gatekeeper::rooms::View;
 use gatekeeper::token::Claims;
 use std::sync::Arc;
 use std::time::Duration;
@@ -188,7 +188,7 @@ impl Guest {
         (person.ticket, person.is_waiting, person.strayed, person.contact) = (Some(ticket), true, false, ms);
         person.registered = registered.then_some(ms);
         person.due = ms + 1_500;
-        person.trouble = if is_in_contact(process) { 0 } else { ms };
+        person.trouble = if process.is_in_contact() { 0 } else { ms };
     }
 
     /// Shows a token.
@@ -238,7 +238,7 @@ impl Guest {
                     self.newest = Some(next);
                 }
                 Place::Gone | Place::Limited { .. } => {
-                    self.loses_place(&process);
+                    self.loses_place(&process, &claims);
                     return false;
                 }
             }
@@ -266,9 +266,12 @@ impl Guest {
         true
     }
 
+    fn presence_ms(&self) -> u64 {
+        self.world.scenario.settings.presence_seconds * 1000
+    }
+
     fn waits(&self, process: &Process, shown: &Claims, next: &Claims, position: u64) {
         let ms = self.world.ms();
-        let presence = self.world.scenario.settings.presence_seconds * 1000;
         let mut journal = self.world.journal();
         let beat = next.heartbeat().map_or(0, |at| at.0);
         journal.note(ms, Some(self.who), Event::Waits { position, slot: process.slot, beat });
@@ -278,11 +281,11 @@ impl Guest {
         let person = &mut journal.people[self.who];
         // What the next heartbeat will say of the silence before it.
         let heard = shown.heartbeat().unwrap_or(shown.ticket().minted());
-        if process.room.now().ms_since(heard) + 2_000 > presence {
+        if process.room.now().ms_since(heard) + 2_000 > self.presence_ms() {
             person.strayed = true;
         }
         person.contact = ms;
-        if !is_in_contact(process) {
+        if !process.is_in_contact() {
             person.trouble = ms;
         } else if next.heartbeat().is_some() {
             person.registered.get_or_insert(ms);
@@ -301,12 +304,14 @@ impl Guest {
         at_opening(&self.world, self.who, Opened { ticket: claims.ticket(), stay, at, process: process.id, alone });
     }
 
-    fn loses_place(&self, process: &Process) {
+    fn loses_place(&self, process: &Process, claims: &Claims) {
         let ms = self.world.ms();
         let mut journal = self.world.journal();
         journal.note(ms, Some(self.who), Event::IsGone { slot: process.slot });
         let person = &journal.people[self.who];
-        if !person.strayed && !person.took {
+        let heard = claims.heartbeat().unwrap_or(claims.ticket().minted());
+        let was_silent = process.room.now().ms_since(heard) + 2_000 > self.presence_ms();
+        if !person.strayed && !was_silent && !person.took {
             journal.breaks(Promise::PlaceKept, ms, &[self.who], "a place was lost".to_owned());
         }
     }
@@ -335,11 +340,6 @@ impl Guest {
     pub fn waiting_token(&self) -> Option<Claims> {
         self.first().map(|first| Claims { adm: None, rdy: None, aud: ROOM.to_owned(), ..first })
     }
-}
-
-/// Whether the process reached the store with its last tick.
-pub fn is_in_contact(process: &Process) -> bool {
-    matches!(process.room.view().contact, StoreContact::Shared)
 }
 
 pub async fn pause(ms: u64) {
