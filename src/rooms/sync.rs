@@ -134,7 +134,7 @@ impl LiveRoom {
     fn apply(&self, state: &mut SyncState, synced: Synced, defaults: &Settings) {
         let Synced { snapshot, revocations, settings, limited, .. } = synced;
         let now = snapshot.taken;
-        self.meet(state, &snapshot, settings);
+        let forgot = if self.meet(state, &snapshot, settings) { now } else { self.view().forgot };
         for revocation in &revocations {
             self.revoke(revocation.visitor, revocation.ticket, revocation.number);
         }
@@ -161,12 +161,14 @@ impl LiveRoom {
         }
         self.measure(&snapshot, false);
         self.update_view(|view| {
-            *view = View { snapshot: snapshot.clone(), settings: settings.clone(), rate, contact: Contact::Shared };
+            *view =
+                View { snapshot: snapshot.clone(), settings: settings.clone(), rate, contact: Contact::Shared, forgot };
         });
     }
 
     /// Another epoch than the one that was known means that the store lost its memory: it is told what is known here.
-    fn meet(&self, state: &mut SyncState, snapshot: &Snapshot, settings: Option<(u64, crate::queue::Change)>) {
+    /// `true` where that is so.
+    fn meet(&self, state: &mut SyncState, snapshot: &Snapshot, settings: Option<(u64, crate::queue::Change)>) -> bool {
         let forgot = state.known.epoch != 0 && state.known.epoch != snapshot.epoch;
         if forgot {
             tracing::warn!(room = self.name(), "the store lost its memory, or went back to an older one");
@@ -174,13 +176,14 @@ impl LiveRoom {
             state.known.revoked = 0;
         }
         state.restore = None;
-        let Some((version, changed)) = settings else { return };
+        let Some((version, changed)) = settings else { return forgot };
         let mut known = self.changed();
         if forgot && version < known.0 {
             state.restore = Some(known.clone());
         } else {
             *known = (version, changed);
         }
+        forgot
     }
 
     fn forget_old(&self, state: &mut SyncState, settings: &Settings, now: Time) {

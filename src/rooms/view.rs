@@ -13,6 +13,8 @@ pub struct View {
     /// People admitted per second, where that was measured.
     pub rate: Option<f64>,
     pub contact: Contact,
+    /// When this instance found that the store had lost its memory, last.
+    pub forgot: Time,
 }
 
 /// How it stands with the store.
@@ -87,8 +89,12 @@ impl View {
     pub fn heard_since(&self) -> Time {
         match &self.contact {
             Contact::Alone { since, .. } => *since,
-            // An epoch is named after the moment at which it began.
-            _ => self.snapshot.hold_until.minus_seconds(HOLD_SECONDS).max(Time(self.snapshot.epoch)),
+            // An epoch is named after the moment at which it began. Tokens tell whole seconds, rounded down: only what is
+            // a second older was surely told before.
+            _ => {
+                let hold_began = self.snapshot.hold_until.minus_seconds(HOLD_SECONDS);
+                hold_began.max(Time(self.snapshot.epoch.saturating_sub(999))).max(self.forgot)
+            }
         }
     }
 
