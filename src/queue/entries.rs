@@ -1,7 +1,6 @@
 //! First registrations per address, limited by interval.
 
-use super::room::STEPS;
-use super::{AddressKey, Settings, Time};
+use super::{AddressKey, STEPS, Settings, Time};
 use std::collections::HashMap;
 
 /// Per address: since when, how many.

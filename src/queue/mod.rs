@@ -39,12 +39,15 @@ pub use messages::{
     Alone, Arrival, Entry, Finished, Heartbeat, Known, Life, Newcomer, Renewal, Report, Revocation, Standing, Stay,
     Synced,
 };
-pub use room::{INSTANCE_SECONDS, Room, STEPS};
+pub use room::{INSTANCE_SECONDS, Room};
 pub use settings::{Change, FIELDS, Field, FieldError, Kind, Mode, Settings, Value};
 pub use snapshot::{Ranks, Snapshot, sample_ranks};
 pub use turns::Part;
 
 use std::fmt;
+
+/// Absent people, ended turns and old memories dealt with in one call at most: keeps every call short.
+pub const STEPS: usize = 2000;
 
 /// A moment on the store's clock: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

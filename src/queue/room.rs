@@ -8,16 +8,14 @@ use super::epoch::{Epoch, HOLD_SECONDS, SETTLE_MS};
 use super::line::{Line, Waiting};
 use super::turns::Turns;
 use super::{
-    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Mode, Newcomer, Renewal, Report, Settings, Snapshot,
-    Standing, Stay, Synced, Ticket, Time, Visitor, Window,
+    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Mode, Newcomer, Renewal, Report, STEPS, Settings,
+    Snapshot, Standing, Stay, Synced, Ticket, Time, Visitor, Window,
 };
 use std::collections::HashMap;
 
 mod lasting;
 mod lives;
 
-/// Absent people, ended turns and old memories dealt with in one call at most: keeps every call short.
-pub const STEPS: usize = 2000;
 /// An instance that didn't sync for so long isn't counted any more.
 pub const INSTANCE_SECONDS: u64 = 10;
 
