@@ -78,7 +78,8 @@ async fn inside(room: &LiveRoom, claims: Claims, stay: Stay, contact: Contact) -
 /// forgotten the stay, it is told of it, once per token.
 fn extended(room: &LiveRoom, view: &View, claims: Claims, stay: Stay, contact: Contact, now: Time) -> Claims {
     let (mut claims, settings) = (claims, &view.settings);
-    if !is_known(claims.issued(), view, now) {
+    // Tokens tell whole seconds, rounded down: one that was made as the room began is no reason to make another.
+    if !is_known(claims.issued().plus_ms(999), view, now.plus_ms(999)) {
         room.renew(Renewal { visitor: contact.visitor, ticket: claims.ticket(), stay });
         claims = claims.renewed(now, settings.jwt_expiry_seconds);
     }

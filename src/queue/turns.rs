@@ -96,14 +96,25 @@ impl Turns {
         let is_over = until <= now;
         match self.find(visitor) {
             Some(turn) if turn.ticket != ticket && !is_over => return false,
-            Some(turn) if turn.ticket == ticket && turn.since.is_some() && turn.until >= until => return true,
+            Some(Turn { since: Some(since), until: known, .. })
+                if self.holds(visitor, ticket) && known >= until && (since <= stay.since || is_over) =>
+            {
+                return true;
+            }
             Some(turn) if turn.ticket == ticket && is_over => self.drop_turn(visitor),
             _ if is_over => {}
+            // Of two accounts of a stay the one that began first and the one that ends last are right: a claim may have
+            // run after its caller had given up and the turn was taken elsewhere.
+            Some(Turn { since: Some(since), until: known, .. }) => {
+                self.hold(visitor, Turn { ticket, until: until.max(known), since: Some(since.min(stay.since)) });
+            }
             _ => self.hold(visitor, Turn { ticket, until, since: Some(stay.since) }),
         }
         self.spent.mark(visitor, ticket, now);
         self.missed.unmark(visitor, ticket);
-        self.tell(Fact::Stay { visitor, ticket, stay: Stay { until, ..stay } });
+        let held = self.find(visitor).filter(|turn| turn.ticket == ticket).map(|turn| (turn.since, turn.until));
+        let (since, until) = held.map_or((stay.since, until), |(since, end)| (since.unwrap_or(stay.since), end));
+        self.tell(Fact::Stay { visitor, ticket, stay: Stay { since, until } });
         true
     }
 

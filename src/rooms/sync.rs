@@ -3,7 +3,7 @@
 use super::Rooms;
 use super::room::LiveRoom;
 use super::view::{Contact, View};
-use crate::queue::{Known, Rate, Report, Settings, Snapshot, Synced, Time};
+use crate::queue::{HOLD_SECONDS, Known, Rate, Report, Settings, Snapshot, Synced, Time};
 use crate::store::StoreError;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,9 @@ pub const SYNC_EVERY: Duration = Duration::from_millis(250);
 const CALLS_PER_TICK: usize = 64;
 /// Where everybody gets in while the store is away: it is away when its syncs failed for so long.
 const OPEN_AFTER_MS: u64 = 1000;
+/// Whoever waits is heard from within a polling period and what an instance needs to start: older places that are shown
+/// later were not in the line that a store lost.
+const FRESH_SECONDS: u64 = HOLD_SECONDS + 10;
 /// Old revocations are looked through so often.
 const FORGET_EVERY_SECONDS: u64 = 30;
 
@@ -29,6 +32,8 @@ pub struct SyncState {
     failing_since: Option<Time>,
     /// Whether everybody gets in while it doesn't.
     opens: bool,
+    /// The first epoch that was met, where it had only just begun: then nobody here knows what was before.
+    fresh: u64,
     /// The settings that a store which forgot them has to be given, with their version.
     restore: Option<(u64, crate::queue::Change)>,
 }
@@ -128,7 +133,10 @@ impl LiveRoom {
     /// What this instance knows of the store, or that the store's memory is too short for the places that are shown.
     fn known(&self, state: &SyncState) -> Known {
         let known = Known { settings: self.changed().0, ..state.known };
-        if self.take_outlived() { Known { epoch: 1, seq: 0, busy: true, ..known } } else { known }
+        let is_fresh = state.fresh != 0
+            && state.fresh == known.epoch
+            && self.now().ms_since(Time(state.fresh)) < FRESH_SECONDS * 1000;
+        if self.take_outlived() && is_fresh { Known { epoch: 1, seq: 0, busy: true, ..known } } else { known }
     }
 
     fn apply(&self, state: &mut SyncState, synced: Synced, defaults: &Settings) {
@@ -170,6 +178,9 @@ impl LiveRoom {
     /// `true` where that is so.
     fn meet(&self, state: &mut SyncState, snapshot: &Snapshot, settings: Option<(u64, crate::queue::Change)>) -> bool {
         let forgot = state.known.epoch != 0 && state.known.epoch != snapshot.epoch;
+        if state.known.epoch == 0 {
+            state.fresh = snapshot.epoch;
+        }
         if forgot {
             tracing::warn!(room = self.name(), "the store lost its memory, or went back to an older one");
             self.hand_in_all();

@@ -89,12 +89,8 @@ impl View {
     pub fn heard_since(&self) -> Time {
         match &self.contact {
             Contact::Alone { since, .. } => *since,
-            // An epoch is named after the moment at which it began. Tokens tell whole seconds, rounded down: only what is
-            // a second older was surely told before.
-            _ => {
-                let hold_began = self.snapshot.hold_until.minus_seconds(HOLD_SECONDS);
-                hold_began.max(Time(self.snapshot.epoch.saturating_sub(999))).max(self.forgot)
-            }
+            // An epoch is named after the moment at which it began.
+            _ => self.snapshot.hold_until.minus_seconds(HOLD_SECONDS).max(Time(self.snapshot.epoch)).max(self.forgot),
         }
     }
 

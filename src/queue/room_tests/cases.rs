@@ -218,6 +218,20 @@ fn a_stay_that_one_instance_takes_for_over_goes_on_where_another_extended_it() {
 }
 
 #[test]
+fn a_stay_that_was_taken_twice_began_with_the_first_and_ends_with_the_last() {
+    let now = START.plus_seconds(50);
+    let (first, late) =
+        (renewal(0, START, START.plus_seconds(60)), renewal(0, START.plus_seconds(40), START.plus_seconds(100)));
+    for told in [[first, late], [late, first]] {
+        let mut room = Room::new(1, &roomy(1, 5));
+        for renewal in told {
+            room.sync(&Report { renewals: vec![renewal], ..report(vec![]) }, now);
+        }
+        assert_eq!(claimed(&mut room, 0, now), Stay { since: START, until: START.plus_seconds(100) });
+    }
+}
+
+#[test]
 fn a_store_that_is_behind_gives_nobody_a_turn_at_an_arrival() {
     let enqueue_met = |room: &mut Room, n, entry, epoch, seq| {
         room.arrive(Newcomer { entry, met: Life { epoch, seq }, ..enqueue(n) }, START)

@@ -75,8 +75,9 @@ local function renew(visitor, ticket, since, till)
   local turn, is_over = find_turn(visitor), till <= now
   local is_same = turn and turn.ticket == ticket
   if turn and not is_same and not is_over then return false end
-  if is_same and turn.since and turn.till >= till then return true end
+  if is_same and turn.since and turn.till >= till and (turn.since <= since or is_over) then return true end
   if not is_over then
+    if is_same and turn.since then till, since = math.max(till, turn.till), math.min(since, turn.since) end
     hold(visitor, { ticket = ticket, till = till, since = since })
   elseif is_same then
     let_go(visitor)

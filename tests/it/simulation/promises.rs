@@ -161,7 +161,9 @@ pub fn at_opening(world: &World, who: usize, opened: Opened) {
     let last_sync = journal.syncs.get(&opened.process).and_then(|syncs| syncs.last()).copied().unwrap_or(0);
     let person = &journal.people[who];
     let others: Vec<_> = person.stays.iter().filter(|other| other.ticket == opened.ticket).collect();
-    let is_same = others.iter().any(|other| other.stay.since.seconds() == opened.stay.since.seconds());
+    // Where a claim was answered in vain and the turn then taken elsewhere, the stay is told later with both its ends.
+    let covers = |other: &Opened| opened.stay.since <= other.stay.since && other.stay.until <= opened.stay.until;
+    let is_same = others.iter().any(|other| other.stay.since.seconds() == opened.stay.since.seconds() || covers(other));
     let mut second = None;
     for other in others.into_iter().filter(|_| !is_same) {
         let known = known_at(&journal, other.process, other.at, !other.alone);
