@@ -34,6 +34,11 @@ impl Stays {
         true
     }
 
+    /// The stay that this ticket opened, where it goes on at `now`.
+    pub fn running(&self, visitor: Visitor, ticket: Ticket, now: Time) -> Option<Stay> {
+        self.known.get(&(visitor, ticket)).copied().filter(|stay| stay.until > now)
+    }
+
     /// Forgets what ended before `limit`, as far as the oldest ones go.
     pub fn forget(&mut self, limit: Time) {
         while let Some(key) = self.order.front()

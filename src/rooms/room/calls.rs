@@ -31,6 +31,11 @@ impl LiveRoom {
 
     /// Asks the store where a visitor stands; takes the turn if it came.
     pub async fn claim(&self, visitor: Visitor, ticket: Ticket) -> Result<Standing, Unavailable> {
+        // The instance's own machine doesn't know what the store was told before it went away.
+        let is_alone = matches!(self.view().contact, Contact::Alone { .. });
+        if is_alone && let Some(stay) = self.stays().running(visitor, ticket, self.now()) {
+            return Ok(Standing::Ready(stay));
+        }
         let defaults = self.defaults.load();
         let mut standing = self.told(self.store.claim(self.reference(&defaults), visitor, ticket).await)?;
         match &mut standing {
