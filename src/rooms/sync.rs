@@ -5,6 +5,7 @@ use super::room::LiveRoom;
 use super::view::{Contact, View};
 use crate::queue::{HOLD_SECONDS, Known, Rate, Report, Settings, Snapshot, Synced, Time};
 use crate::store::StoreError;
+use crate::store::fallback::AWAY_AFTER_MS;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,8 +15,6 @@ use tokio::sync::watch;
 pub const SYNC_EVERY: Duration = Duration::from_millis(250);
 /// At most so many calls are made in one tick; the rest goes up with the next.
 const CALLS_PER_TICK: usize = 64;
-/// Where everybody gets in while the store is away: it is away when its syncs failed for so long.
-const OPEN_AFTER_MS: u64 = 1000;
 /// Whoever waits is heard from within a polling period and what an instance needs to start: older places that are shown
 /// later were not in the line that a store lost.
 const FRESH_SECONDS: u64 = HOLD_SECONDS + 10;
@@ -239,7 +238,7 @@ impl LiveRoom {
             tracing::error!(room = self.name(), %error, "sync failed; polls and admitted visitors go on without it");
         }
         let since = *state.failing_since.get_or_insert(now);
-        let opens = state.opens && now.ms_since(since) >= OPEN_AFTER_MS;
+        let opens = state.opens && now.ms_since(since) >= AWAY_AFTER_MS;
         self.update_view(|view| view.contact = if opens { Contact::Open } else { Contact::Lost });
     }
 }

@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// The shared store is away when its syncs failed for so long.
-const AWAY_AFTER_MS: u64 = 1000;
+pub const AWAY_AFTER_MS: u64 = 1000;
 /// An answer may be so much later than the caller's patience and still be of use: clocks are not that exact.
 const GRACE_MS: u64 = 250;
 /// Between two probes.
@@ -69,13 +69,6 @@ struct Probe {
     told: u64,
 }
 
-/// Who answers a call.
-enum Answers {
-    Shared,
-    Nobody,
-    StandIn,
-}
-
 impl Fallback {
     /// `clock`: the shared store's time; `patience`: how long one of its calls may take; `stands_in`: whether this
     /// instance admits its share while the store is away.
@@ -91,7 +84,7 @@ impl Fallback {
         Arc::clone(rooms.entry(room.name.to_owned()).or_default())
     }
 
-    /// Who answers in this room, and the answer where it is the stand-in.
+    /// The answer of whom the store left in charge; `None` where the store itself answers.
     fn ask<T>(
         &self,
         room: RoomRef<'_>,
@@ -99,16 +92,11 @@ impl Fallback {
     ) -> Option<Result<T, StoreError>> {
         let contact = self.contact(room);
         let mut contact = lock(&contact);
-        match contact.answers() {
-            Answers::Shared => None,
-            Answers::Nobody => Some(Err(away())),
-            Answers::StandIn => {
-                let (now, last) = (self.clock.now(), contact.last.clone());
-                let machine = contact.away.as_mut().and_then(|away| away.stand_in.as_mut())?;
-                machine.follow(room.defaults, last.as_ref(), now);
-                Some(stand_in(machine, now))
-            }
-        }
+        let Contact { last, away, .. } = &mut *contact;
+        let Some(machine) = &mut away.as_mut()?.stand_in else { return Some(Err(is_away())) };
+        let now = self.clock.now();
+        machine.follow(room.defaults, last.as_ref(), now);
+        Some(stand_in(machine, now))
     }
 
     /// When a call that is made now is of no use any more.
@@ -147,7 +135,8 @@ impl Fallback {
         let contact = self.contact(room);
         let is_done = {
             let mut contact = lock(&contact);
-            contact.hand_in.take_if(|rest| rest.is_empty()).is_some() || contact.hand_in.is_none()
+            contact.hand_in.take_if(|rest| rest.is_empty());
+            contact.hand_in.is_none()
         };
         let mut synced = self.ask_shared(room, report).await?;
         synced.more |= !is_done;
@@ -158,14 +147,14 @@ impl Fallback {
     fn sync_away(&self, room: RoomRef<'_>, report: &Report) -> Result<Synced, StoreError> {
         let contact = self.contact(room);
         let mut contact = lock(&contact);
-        let (now, last) = (self.clock.now(), contact.last.clone());
-        let Some(away) = &mut contact.away else { return Err(away()) };
+        let now = self.clock.now();
+        let Contact { last, away: Some(away), .. } = &mut *contact else { return Err(is_away()) };
         let answer = match &mut away.stand_in {
             Some(stand_in) => {
                 stand_in.follow(room.defaults, last.as_ref(), now);
                 Ok(stand_in.sync(report, now))
             }
-            None => Err(self::away()),
+            None => Err(is_away()),
         };
         if away.probe.is_none() && now.ms_since(away.probed) >= PROBE_EVERY_MS {
             away.probed = now;
@@ -206,14 +195,6 @@ impl Fallback {
 }
 
 impl Contact {
-    fn answers(&self) -> Answers {
-        match &self.away {
-            None => Answers::Shared,
-            Some(Away { stand_in: Some(_), .. }) => Answers::StandIn,
-            Some(Away { stand_in: None, .. }) => Answers::Nobody,
-        }
-    }
-
     fn met(&mut self, synced: &Synced) {
         self.failing_since = None;
         self.last.get_or_insert_default().learn(synced);
@@ -244,7 +225,7 @@ fn lock(contact: &Mutex<Contact>) -> MutexGuard<'_, Contact> {
     contact.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn away() -> StoreError {
+fn is_away() -> StoreError {
     StoreError::Unavailable("it is away".to_owned())
 }
 
@@ -289,14 +270,14 @@ impl Store for Fallback {
     }
 
     async fn settings(&self, room: RoomRef<'_>) -> Result<(u64, Change), StoreError> {
-        match self.ask(room, |_, _| Err(away())) {
+        match self.ask(room, |_, _| Err(is_away())) {
             Some(answer) => answer,
             None => self.shared.settings(room).await,
         }
     }
 
     async fn put_settings(&self, room: RoomRef<'_>, change: &Change) -> Result<(u64, Change), StoreError> {
-        match self.ask(room, |_, _| Err(away())) {
+        match self.ask(room, |_, _| Err(is_away())) {
             Some(answer) => answer,
             None => self.shared.put_settings(room, change).await,
         }

@@ -81,25 +81,22 @@ impl LiveRoom {
                 false => Err(Unavailable),
             };
         }
-        let now = self.now();
-        match answer {
+        let revoke = || self.revoke(visitor, ticket, self.now().0 * 1000);
+        let is_cleared = match answer {
             Ok(Finished::Cleared) => {
-                self.metrics.finished.inc();
-                self.revoke(visitor, ticket, now.0 * 1000);
-                // As in `taken`.
-                self.pending().finish(visitor, ticket);
-                FinishOutcome::Cleared
+                revoke();
+                true
             }
-            Err(Unavailable) if stay.is_some() => {
-                if !self.revoke(visitor, ticket, now.0 * 1000) {
-                    return FinishOutcome::NotReady;
-                }
-                self.metrics.finished.inc();
-                self.pending().finish(visitor, ticket);
-                FinishOutcome::Cleared
-            }
-            Ok(Finished::NotReady) | Err(Unavailable) => FinishOutcome::NotReady,
+            Err(Unavailable) => stay.is_some() && revoke(),
+            Ok(Finished::NotReady) => false,
+        };
+        if !is_cleared {
+            return FinishOutcome::NotReady;
         }
+        self.metrics.finished.inc();
+        // Where the store has it already: as in `taken`.
+        self.pending().finish(visitor, ticket);
+        FinishOutcome::Cleared
     }
 
     async fn finish_in_store(&self, visitor: Visitor, ticket: Ticket) -> Result<Finished, Unavailable> {
