@@ -1,7 +1,7 @@
 //! The faults. To add one: a line in [`Fault::ALL`]'s table with what it may cost, and what it does in `strike.rs`.
 
-use super::dice::Dice;
 use super::stage::Kind;
+use crate::support::chance::Chance;
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,9 +121,9 @@ impl Fault {
         self.row().2
     }
 
-    pub fn lasts(self, dice: &mut Dice) -> Duration {
+    pub fn lasts(self, dice: &mut Chance) -> Duration {
         let (from, to) = self.row().4;
-        Duration::from_millis(dice.between(from, to))
+        Duration::from_millis(dice.within(from, to))
     }
 
     fn row(self) -> &'static Row {

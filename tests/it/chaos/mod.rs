@@ -9,7 +9,6 @@
 //! and what finds it in `judge.rs`, with a diary in `judge/tests.rs` that offends.
 
 mod diary;
-mod dice;
 mod fault;
 mod judge;
 mod report;
@@ -18,10 +17,10 @@ mod strike;
 mod verdict;
 mod visitor;
 
+use crate::support::chance::Chance;
 use crate::support::doors::Doors;
 use crate::support::replay::{self, Replay};
 use diary::{Diary, Trouble, Watch};
-use dice::Dice;
 use fault::Fault;
 use judge::{Judge, Rules};
 use stage::{Kind, Stage};
@@ -46,6 +45,8 @@ const WINDOW_SECONDS: u64 = 2;
 const PRESENCE_SECONDS: u64 = 30;
 /// Streams of the dice beside the visitors', whose are their numbers.
 const SCHEDULE: u64 = u64::MAX;
+/// Keeps what one seed decides apart: the schedule and each visitor.
+const STREAMS: u64 = 0xD1B5_4A32_D192_ED03;
 
 /// A campaign.
 #[derive(Clone, Debug)]
@@ -171,7 +172,7 @@ async fn run(plan: Option<Plan>) {
 
 /// One fault after the other.
 async fn suffers(plan: &Plan, stage: &mut Stage, diary: &Diary, watch: Watch) {
-    let mut dice = Dice::new(plan.seed, SCHEDULE);
+    let mut dice = Chance::of(plan.seed, SCHEDULE, STREAMS);
     let begun = Instant::now();
     loop {
         let mut faults = plan.faults.clone();
@@ -185,7 +186,7 @@ async fn suffers(plan: &Plan, stage: &mut Stage, diary: &Diary, watch: Watch) {
                 return;
             }
             let (from, to) = if fault.cost().forgets { LONG_CALM_MS } else { CALM_MS };
-            sleep(Duration::from_millis(dice.between(from, to))).await;
+            sleep(Duration::from_millis(dice.within(from, to))).await;
         }
     }
 }

@@ -1,9 +1,9 @@
 //! How each fault is done and undone.
 
 use super::diary::{Trouble, Watch};
-use super::dice::Dice;
 use super::fault::Fault;
 use super::stage::{INSTANCES, Stage, Store};
+use crate::support::chance::Chance;
 use crate::support::redis::Redis;
 use crate::support::redis_groups::RedisCluster;
 use crate::support::wire::{Flow, Wire};
@@ -20,11 +20,11 @@ const PEACEFUL_END: Duration = Duration::from_secs(20);
 
 impl Stage {
     /// Does it, lets it last, undoes it: all is as before when this returns.
-    pub async fn strike(&mut self, fault: Fault, dice: &mut Dice, watch: Watch) -> Trouble {
+    pub async fn strike(&mut self, fault: Fault, dice: &mut Chance, watch: Watch) -> Trouble {
         let lasts = fault.lasts(dice);
         if fault == Fault::RedisTurnedBack {
             self.keeps_a_copy().await;
-            sleep(Duration::from_millis(dice.between(4_000, 8_000))).await;
+            sleep(Duration::from_millis(dice.within(4_000, 8_000))).await;
         }
         let begin = watch.now();
         match fault {
@@ -95,7 +95,7 @@ impl Stage {
         }
     }
 
-    async fn strike_wires(&mut self, fault: Fault, lasts: Duration, dice: &mut Dice) {
+    async fn strike_wires(&mut self, fault: Fault, lasts: Duration, dice: &mut Chance) {
         let Store::Single { wires, .. } = &self.store else { return };
         match fault {
             Fault::ConnectionsReset => {
@@ -105,7 +105,7 @@ impl Stage {
                 }
             }
             Fault::RedisSlow => {
-                let delay = Duration::from_millis(dice.between(20, 90));
+                let delay = Duration::from_millis(dice.within(20, 90));
                 wires.iter().for_each(|wire| wire.set(Flow::Slow(delay)));
                 sleep(lasts).await;
                 wires.iter().for_each(|wire| wire.set(Flow::Through));
@@ -119,7 +119,7 @@ impl Stage {
         }
     }
 
-    async fn strike_instances(&mut self, fault: Fault, lasts: Duration, dice: &mut Dice) {
+    async fn strike_instances(&mut self, fault: Fault, lasts: Duration, dice: &mut Chance) {
         let one = dice.index(INSTANCES);
         match fault {
             Fault::InstanceKilled => {
@@ -150,7 +150,7 @@ impl Stage {
             }
             _ => {
                 for gate in 0..INSTANCES {
-                    self.setups[gate].room = format!("title = \"At {}\"", dice.between(1, 1_000_000));
+                    self.setups[gate].room = format!("title = \"At {}\"", dice.within(1, 1_000_000));
                     self.gates[gate].configure(self.setups[gate].clone());
                     self.gates[gate].reload();
                 }

@@ -2,7 +2,7 @@
 //! answer and judges none.
 
 use super::diary::{End, Ms, Note, Story, Told, Watch};
-use super::dice::Dice;
+use crate::support::chance::Chance;
 use crate::support::client::Answer;
 use crate::support::doors::{Doors, Token, Way, token_in};
 use serde_json::Value;
@@ -25,14 +25,14 @@ pub struct World {
 
 struct Visitor<'a> {
     world: &'a World,
-    dice: Dice,
+    dice: Chance,
     story: Story,
     jwt: String,
 }
 
 /// One visit, from the first request to the last. `n` names the visitor and decides, with the seed, what kind they are.
 pub async fn visit(world: &World, seed: u64, n: u64) -> Story {
-    let mut dice = Dice::new(seed, n);
+    let mut dice = Chance::of(seed, n, super::STREAMS);
     let way = if dice.percent(50) { Way::Browser } else { Way::Api };
     let story = Story { name: format!("v{n}"), way, notes: Vec::new(), end: End::StillThere, token: None };
     let mut visitor = Visitor { world, dice, story, jwt: String::new() };
@@ -46,9 +46,9 @@ impl Visitor<'_> {
         if !self.arrives().await {
             return End::StillThere;
         }
-        let gives_up = self.dice.percent(3).then(|| self.dice.between(1, 4));
+        let gives_up = self.dice.percent(3).then(|| self.dice.within(1, 4));
         // Shorter than presence: nobody loses a turn by it.
-        let pauses = self.dice.percent(4).then(|| self.dice.between(8_000, 15_000));
+        let pauses = self.dice.percent(4).then(|| self.dice.within(8_000, 15_000));
         let mut polls = 0;
         while !self.is_inside() {
             if self.is_over() {
@@ -97,7 +97,7 @@ impl Visitor<'_> {
             }
         }
         // The page loads.
-        let loading = self.dice.between(400, 1200);
+        let loading = self.dice.within(400, 1200);
         self.rests(loading).await;
         true
     }
@@ -115,13 +115,13 @@ impl Visitor<'_> {
             Told::Waiting { next, .. } => next,
             Told::Ready => 0,
             // The page of the waiting room does the same: it asks again.
-            _ => self.dice.between(BACK_OFF_MS.0, BACK_OFF_MS.1),
+            _ => self.dice.within(BACK_OFF_MS.0, BACK_OFF_MS.1),
         }
     }
 
     async fn uses_the_site(&mut self) -> End {
-        for _ in 0..self.dice.between(1, 4) {
-            let pause = self.dice.between(200, 1500);
+        for _ in 0..self.dice.within(1, 4) {
+            let pause = self.dice.within(200, 1500);
             self.rests(pause).await;
             self.reads(&format!("/shop/{}", self.story.name)).await;
         }
@@ -201,7 +201,7 @@ impl Visitor<'_> {
     }
 
     async fn backs_off(&mut self) {
-        let ms = self.dice.between(BACK_OFF_MS.0, BACK_OFF_MS.1);
+        let ms = self.dice.within(BACK_OFF_MS.0, BACK_OFF_MS.1);
         self.rests(ms).await;
     }
 }

@@ -77,7 +77,7 @@ impl fmt::Display for Event {
 /// The visitor of that number. Names are in no order, as real ones aren't.
 pub fn visitor(seed: u64, index: usize) -> Visitor {
     let mut name = [0; 16];
-    let front = super::chance::Chance::of(seed, 1_000 + index as u64).next();
+    let front = crate::support::chance::Chance::of(seed, 1_000 + index as u64, super::STREAMS).next();
     name[..8].copy_from_slice(&front.to_be_bytes());
     name[8..].copy_from_slice(&(index as u64).to_be_bytes());
     Visitor(name)

@@ -1,6 +1,6 @@
 //! What a run is like: sizes, settings, policy and faults, all drawn from the seed.
 
-use super::chance::Chance;
+use crate::support::chance::Chance;
 use gatekeeper::queue::Settings;
 
 /// What an instance does while the store is away (`on_store_failure`).
@@ -68,7 +68,7 @@ pub struct Scenario {
 
 impl Scenario {
     pub fn of(seed: u64) -> Self {
-        let mut chance = Chance::of(seed, 1);
+        let mut chance = Chance::of(seed, 1, super::STREAMS);
         let chance = &mut chance;
         let instances = chance.pick(&[2, 3, 3, 3, 4]);
         let visitors = usize::try_from(chance.within(12, 40)).unwrap();

@@ -2,12 +2,12 @@
 //!
 //! They hold what a visitor holds, a token's claims, and know nothing else. What they are answered goes into the notes.
 
-use super::chance::Chance;
 use super::instance::{Process, ROOM};
 use super::journal::Promise;
 use super::people::{Event, Opened, address, visitor};
 use super::promises::at_opening;
 use super::world::World;
+use crate::support::chance::Chance;
 use gatekeeper::gate::{Contact, Place, find, new_claims, stay_of};
 use gatekeeper::queue::{Arrival, Entry, Life, Newcomer, Pace, Stay, Visitor, next_poll};
 use gatekeeper::rooms::View;

@@ -1,12 +1,12 @@
 //! A run's world: the store, the instances, the visitors' notes, one clock for all.
 
-use super::chance::Chance;
 use super::instance::Slot;
 use super::journal::Journal;
 use super::people::{Event, index_of};
 use super::promises;
 use super::scenario::{Fault, Memory, Scenario};
 use super::server::{Answer, Call, Health, START, Server};
+use crate::support::chance::Chance;
 use gatekeeper::clock::Clock;
 use gatekeeper::queue::{Standing, Time};
 use gatekeeper::store::StoreError;
@@ -58,7 +58,7 @@ impl World {
     }
 
     pub fn chance(&self, part: u64) -> Chance {
-        Chance::of(self.scenario.seed, part)
+        Chance::of(self.scenario.seed, part, super::STREAMS)
     }
 
     pub fn server(&self) -> MutexGuard<'_, Server> {

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "the harness offers more than the tests use at any one time")]
 
 pub mod append_log;
+pub mod chance;
 pub mod client;
 pub mod crowd;
 pub mod doors;

@@ -1,13 +1,13 @@
-//! Chance that repeats: every part of a run draws from a generator of its own, made from the seed.
+//! Chance that repeats: the same seed gives the same run. Every part of a run draws from a generator of its own.
 
 /// `SplitMix64`: small, good enough, and the same for ever (a library's generator may change between versions).
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
 
 impl Chance {
-    /// The generator of one part of a run.
-    pub fn of(seed: u64, part: u64) -> Self {
-        let mut chance = Self(seed ^ part.wrapping_mul(0xD134_2543_DE82_EF95));
+    /// The generator of one part of a run: `streams` is the odd number by which a kind of run keeps its parts apart.
+    pub fn of(seed: u64, part: u64, streams: u64) -> Self {
+        let mut chance = Self(seed ^ part.wrapping_mul(streams));
         chance.next();
         chance
     }
@@ -35,6 +35,18 @@ impl Chance {
     }
 
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[usize::try_from(self.next() % from.len() as u64).unwrap()]
+        from[self.index(from.len())]
+    }
+
+    /// Below `count`.
+    pub fn index(&mut self, count: usize) -> usize {
+        usize::try_from(self.next() % count as u64).unwrap()
+    }
+
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
+        for last in (1..list.len()).rev() {
+            let other = self.index(last + 1);
+            list.swap(last, other);
+        }
     }
 }
