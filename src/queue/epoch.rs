@@ -30,11 +30,14 @@ impl Epoch {
         Self { name, ..Self::default() }
     }
 
-    /// Counts a sync of an instance that knew this much; `true`: more than this store does.
-    pub fn meet(&mut self, known: Known, now: Time) -> bool {
+    /// Counts a sync of an instance that knew this much; `true`: more than this store does. `before`: the number of its
+    /// sync before, as this store remembers it.
+    pub fn meet(&mut self, known: Known, before: Option<u64>, now: Time) -> bool {
         self.seq += 1;
-        if known.epoch == self.name && known.seq >= self.seq {
-            self.name = (self.name + 1).max(now.0);
+        let is_short = known.seq >= self.seq || before.is_some_and(|before| before < known.seq);
+        // Lives are named after their beginning: whoever knows a later one met a store that went back to this one.
+        if known.epoch > self.name || known.epoch == self.name && is_short {
+            self.name = (known.epoch + 1).max(now.0);
             self.seq = known.seq + 1;
         }
         let is_other = known.epoch != 0 && known.epoch != self.name;

@@ -53,10 +53,11 @@ pub enum Fact {
         since: Time,
         count: u64,
     },
-    /// When an instance was last heard from.
+    /// When an instance was last heard from, and the number of that sync.
     Instance {
         name: u64,
         last: Time,
+        seq: u64,
     },
     Condition(Condition),
 }

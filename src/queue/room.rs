@@ -39,7 +39,8 @@ pub struct Room {
     /// When the caller of the running verb gives up.
     until: Option<Time>,
     entries: Entries,
-    instances: HashMap<u64, Time>,
+    /// When each instance synced last, and the number of that sync.
+    instances: HashMap<u64, (Time, u64)>,
     /// The window and the watermark as the last [`Room::news`] told them.
     told: (Window, Ticket),
 }
@@ -64,11 +65,24 @@ impl Room {
     }
 
     /// Changes settings; what isn't named stays. Never touches the line.
-    pub fn put_settings(&mut self, change: &Change) -> (u64, &Change) {
+    pub fn put_settings(&mut self, change: &Change, now: Time) -> (u64, &Change) {
         self.changed.merge(change);
         self.settings = Settings::with(&self.defaults, &self.changed);
-        self.version += 1;
+        // A moment, so that of two lives of a store the newer settings can be told from the older ones.
+        self.version = (self.version + 1).max(now.0);
         (self.version, &self.changed)
+    }
+
+    /// Takes what an instance knows of settings that this store may have forgotten, or has only in an older state.
+    fn restore_settings(&mut self, version: u64, known: &Change) {
+        let is_newer = version > self.version;
+        let (mut all, newer) = if is_newer { (self.changed.clone(), known) } else { (known.clone(), &self.changed) };
+        all.merge(newer);
+        if all != self.changed {
+            self.changed = all;
+            self.settings = Settings::with(&self.defaults, &self.changed);
+            self.version = self.version.max(version) + 1;
+        }
     }
 
     /// Somebody asks for a place, or to walk in.
@@ -202,20 +216,16 @@ impl Room {
     /// Notes an instance, and takes over what it knows better.
     fn meet(&mut self, report: &Report, now: Time) {
         let known = report.known;
-        self.instances.retain(|_, last| *last >= now.minus_seconds(INSTANCE_SECONDS));
-        let others = self.instances.keys().any(|other| *other != report.instance);
-        self.instances.insert(report.instance, now);
-        if self.epoch.meet(known, now) {
+        self.instances.retain(|_, (last, _)| *last >= now.minus_seconds(INSTANCE_SECONDS));
+        let before = self.instances.remove(&report.instance).map(|(_, seq)| seq);
+        let others = !self.instances.is_empty();
+        if self.epoch.meet(known, before, now) {
             self.window = self.window.at_least(known.window, &self.settings, now);
         }
+        self.instances.insert(report.instance, (now, self.epoch.seq));
         self.watermark = self.watermark.max(known.watermark);
-        if let Some((version, changed)) = &report.settings
-            && self.version < *version
-        {
-            let mut restored = changed.clone();
-            restored.merge(&self.changed);
-            self.put_settings(&restored);
-            self.version = version + 1;
+        if let Some((version, changed)) = &report.settings {
+            self.restore_settings(*version, changed);
         }
         if let Some(alone) = report.alone {
             self.window = self.window.plus(alone.window, &self.settings, now);
@@ -290,7 +300,7 @@ impl Room {
             }
             let Some((ticket, visitor)) = self.line.next(self.window.late) else { return false };
             let Some(waiting) = self.line.leave(visitor) else { return false };
-            if waiting.seen >= present_since && self.turns.find(visitor).is_none() {
+            if waiting.seen >= present_since && self.turns.may_take(visitor, ticket) {
                 self.offer(visitor, ticket, waiting.late, now);
             }
         }

@@ -62,7 +62,7 @@ fn inside(room: &Room, now: Time) -> BTreeSet<usize> {
 /// A room in which `0..count` stand in line, paused.
 fn paused(settings: &Settings, count: usize) -> Room {
     let mut room = Room::new(1, settings);
-    room.put_settings(&change("mode", Value::Text("pause".into())));
+    room.put_settings(&change("mode", Value::Text("pause".into())), START);
     for n in 0..count {
         assert_eq!(room.arrive(enqueue(n), START), Arrival::Entered { position: n as u64 + 1 });
     }
@@ -70,7 +70,7 @@ fn paused(settings: &Settings, count: usize) -> Room {
 }
 
 fn resume(room: &mut Room) {
-    room.put_settings(&change("mode", Value::Text("auto".into())));
+    room.put_settings(&change("mode", Value::Text("auto".into())), START);
 }
 
 proptest! {

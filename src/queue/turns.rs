@@ -65,6 +65,12 @@ impl Turns {
         self.holds(visitor, ticket) || self.spent.contains(visitor, ticket)
     }
 
+    /// Whether a turn by this ticket is a new one: nobody has two at a time. A stay by an older ticket is one that ended
+    /// without the store's hearing of it, or its visitor would not have asked for another place.
+    pub fn may_take(&self, visitor: Visitor, ticket: Ticket) -> bool {
+        self.find(visitor).is_none_or(|turn| turn.since.is_some() && turn.ticket < ticket)
+    }
+
     /// Offers a turn, to be taken before `until`.
     pub fn offer(&mut self, visitor: Visitor, ticket: Ticket, until: Time) {
         self.hold(visitor, Turn { ticket, until, since: None });
@@ -95,7 +101,17 @@ impl Turns {
         }
         let is_over = until <= now;
         match self.find(visitor) {
-            Some(turn) if turn.ticket != ticket && !is_over => return false,
+            Some(turn) if turn.ticket != ticket && !is_over => {
+                // Of two stays of one visitor the later one counts, and of a stay and an offer the newer ticket. The
+                // other one's ticket had its turn too.
+                let began = turn.since.unwrap_or(stay.since);
+                if (began, turn.ticket) > (stay.since, ticket) {
+                    self.spend(visitor, ticket, now);
+                    return true;
+                }
+                self.spend(visitor, turn.ticket, now);
+                self.hold(visitor, Turn { ticket, until, since: Some(stay.since) });
+            }
             Some(Turn { since: Some(since), until: known, .. })
                 if self.holds(visitor, ticket) && known >= until && (since <= stay.since || is_over) =>
             {
@@ -129,6 +145,13 @@ impl Turns {
         }
     }
 
+    /// Takes back a turn that was offered and not taken.
+    pub fn take_back(&mut self, visitor: Visitor, ticket: Ticket) {
+        if self.find(visitor).is_some_and(|turn| turn.ticket == ticket && turn.since.is_none()) {
+            self.drop_turn(visitor);
+        }
+    }
+
     /// Turns that ended: a claimed one is over; one that nobody took is taken back, the second time for good.
     pub fn expire(&mut self, now: Time, steps: usize) {
         for _ in 0..steps {
@@ -142,9 +165,7 @@ impl Turns {
                 continue;
             }
             if self.missed.contains(visitor, turn.ticket) {
-                self.missed.unmark(visitor, turn.ticket);
-                self.spent.mark(visitor, turn.ticket, now);
-                self.tell(Fact::Spent { visitor, ticket: turn.ticket, at: now });
+                self.spend(visitor, turn.ticket, now);
             } else {
                 self.missed.mark(visitor, turn.ticket, now);
             }
@@ -245,6 +266,13 @@ impl Turns {
         if let Some(news) = &mut self.news {
             news.push(fact);
         }
+    }
+
+    /// This ticket had its turn.
+    fn spend(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
+        self.missed.unmark(visitor, ticket);
+        self.spent.mark(visitor, ticket, now);
+        self.tell(Fact::Spent { visitor, ticket, at: now });
     }
 
     fn drop_turn(&mut self, visitor: Visitor) {

@@ -3,7 +3,7 @@
 use super::Rooms;
 use super::room::LiveRoom;
 use super::view::{Contact, View};
-use crate::queue::{HOLD_SECONDS, Known, Rate, Report, Settings, Snapshot, Synced, Time};
+use crate::queue::{Change, HOLD_SECONDS, Known, Rate, Report, Settings, Snapshot, Synced, Time};
 use crate::store::StoreError;
 use crate::store::fallback::AWAY_AFTER_MS;
 use std::collections::HashSet;
@@ -34,7 +34,7 @@ pub struct SyncState {
     /// The first epoch that was met, where it had only just begun: then nobody here knows what was before.
     fresh: u64,
     /// The settings that a store which forgot them has to be given, with their version.
-    restore: Option<(u64, crate::queue::Change)>,
+    restore: Option<(u64, Change)>,
 }
 
 impl SyncState {
@@ -175,7 +175,7 @@ impl LiveRoom {
 
     /// Another epoch than the one that was known means that the store lost its memory: it is told what is known here.
     /// `true` where that is so.
-    fn meet(&self, state: &mut SyncState, snapshot: &Snapshot, settings: Option<(u64, crate::queue::Change)>) -> bool {
+    fn meet(&self, state: &mut SyncState, snapshot: &Snapshot, settings: Option<(u64, Change)>) -> bool {
         let forgot = state.known.epoch != 0 && state.known.epoch != snapshot.epoch;
         if state.known.epoch == 0 {
             state.fresh = snapshot.epoch;
@@ -188,7 +188,9 @@ impl LiveRoom {
         state.restore = None;
         let Some((version, changed)) = settings else { return forgot };
         let mut known = self.changed();
-        if forgot && version < known.0 {
+        let lacks_some =
+            |changed: &Change| known.1.iter().any(|(name, _)| !changed.iter().any(|(other, _)| other == name));
+        if forgot && (version < known.0 || lacks_some(&changed)) {
             state.restore = Some(known.clone());
         } else {
             *known = (version, changed);

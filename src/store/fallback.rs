@@ -170,7 +170,7 @@ impl Fallback {
         let question = Report {
             instance: report.instance,
             known: report.known,
-            alone: (long || away.stand_in.is_some()).then_some(Alone { long, window }),
+            alone: Some(Alone { long, window }),
             until: self.until(),
             ..Report::default()
         };
@@ -214,6 +214,9 @@ impl Contact {
     }
 
     fn back(&mut self, synced: &Synced, told: u64, now: Time) {
+        if let Some(last) = &mut self.last {
+            last.recount(synced.snapshot.taken);
+        }
         self.met(synced);
         if let Some(Away { stand_in: Some(stand_in), .. }) = self.away.take() {
             self.hand_in = Some(HandIn::of(stand_in, told, now));

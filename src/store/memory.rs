@@ -169,7 +169,7 @@ impl Store for MemoryStore {
     }
 
     async fn put_settings(&self, room: RoomRef<'_>, change: &Change) -> Result<(u64, Change), StoreError> {
-        self.run(room, |machine, _| owned(machine.put_settings(change))).await
+        self.run(room, |machine, now| owned(machine.put_settings(change, now))).await
     }
 }
 

@@ -49,14 +49,19 @@ promises! {
     a_changed_setting_holds_at_once_and_is_told_once,
     a_lost_memory_holds_admission_once,
     a_store_that_is_behind_begins_a_new_epoch,
+    a_store_that_lost_one_sync_of_an_instance_is_behind,
+    a_store_that_is_back_in_a_former_life_begins_a_new_one,
     a_room_in_which_nobody_waited_is_not_held,
     a_lost_memory_does_not_give_the_window_twice,
     settings_that_were_forgotten_are_restored_under_newer_ones,
+    settings_of_an_older_copy_give_way_to_what_an_instance_knows,
     what_an_instance_gave_by_itself_counts_in_the_window,
     a_line_that_nobody_heard_of_for_long_is_awaited,
     a_call_that_runs_late_admits_nobody,
     a_stay_that_the_store_forgot_is_taken_from_the_instance,
     a_stay_that_is_over_for_one_instance_goes_on_where_another_extended_it,
+    of_two_stays_of_one_visitor_the_later_counts,
+    a_newer_place_is_called_though_an_old_stay_was_never_ended,
     an_arrival_at_a_store_that_is_behind_gets_no_turn,
     a_stay_never_lasts_longer_than_its_maximum,
     a_finish_handed_in_later_ends_the_turn,
@@ -421,14 +426,14 @@ async fn a_changed_setting_holds_at_once_and_is_told_once(ground: &Ground) {
     assert_eq!(ground.store.settings(ground.room()).await.unwrap(), (0, Change::default()));
     ground.pause().await;
     let message = "Gleich geht's los: »warten«\n\u{1F39F} 100 %".to_owned();
-    assert_eq!(ground.set("message", Value::Text(message.clone())).await, 2);
+    let set = ground.set("message", Value::Text(message.clone())).await;
     let (version, changed) = ground.store.settings(ground.room()).await.unwrap();
     let mut expected = Change::default();
     expected.set("mode", Value::Text("pause".into())).unwrap();
     expected.set("message", Value::Text(message)).unwrap();
-    assert_eq!((version, &changed), (2, &expected));
-    assert_eq!(ground.know(Known::default()).await.settings, Some((2, expected)));
-    assert_eq!(ground.know(Known { settings: 2, ..Known::default() }).await.settings, None);
+    assert_eq!((version, &changed), (set, &expected));
+    assert_eq!(ground.know(Known::default()).await.settings, Some((set, expected)));
+    assert_eq!(ground.know(Known { settings: set, ..Known::default() }).await.settings, None);
     ground.enqueue(1, 1).await;
     assert_eq!(ground.sync().await.ready, 0);
 }
@@ -456,6 +461,33 @@ async fn a_store_that_is_behind_begins_a_new_epoch(ground: &Ground) {
     assert_eq!((third.seq, third.hold_until), (second.seq + 6, START.plus_seconds(24)));
 }
 
+async fn a_store_that_lost_one_sync_of_an_instance_is_behind(ground: &Ground) {
+    let sync = async |instance, known| ground.report(Report { instance, known, ..Report::default() }).await.snapshot;
+    let known = |snapshot: &Snapshot| Known { epoch: snapshot.epoch, seq: snapshot.seq, ..Known::default() };
+    let first = sync(1, Known::default()).await;
+    let other = sync(2, Known::default()).await;
+    let again = sync(1, known(&first)).await;
+    assert_eq!((sync(1, known(&first)).await.epoch, again.epoch), (first.epoch, first.epoch), "an answer was lost");
+    // The second instance had one more sync than this store remembers; all together had fewer.
+    let ahead = Known { seq: other.seq + 1, busy: true, ..known(&other) };
+    let found = sync(2, ahead).await;
+    assert!(found.epoch > first.epoch && found.hold_until == START.plus_seconds(24));
+    assert_eq!(sync(1, known(&again)).await.epoch, found.epoch, "found out once");
+}
+
+async fn a_store_that_is_back_in_a_former_life_begins_a_new_one(ground: &Ground) {
+    // The life that came back had a hold of its own, that is over.
+    let before = Known { epoch: 77, busy: true, ..Known::default() };
+    let held = ground.know(before).await.snapshot;
+    assert_eq!(held.hold_until, START.plus_seconds(24));
+    ground.seconds(100);
+    let later = Known { epoch: held.epoch + 5, seq: 3, busy: true, ..Known::default() };
+    let found = ground.know(later).await.snapshot;
+    assert!(found.epoch > later.epoch);
+    assert_eq!(found.hold_until, START.plus_seconds(124));
+    assert_eq!(ground.know(later).await.snapshot.epoch, found.epoch);
+}
+
 async fn a_room_in_which_nobody_waited_is_not_held(ground: &Ground) {
     let before = Known { epoch: 77, seq: 500, watermark: at(40), ..Known::default() };
     assert_eq!(ground.know(before).await.snapshot.hold_until, Time(0));
@@ -479,22 +511,35 @@ async fn a_lost_memory_does_not_give_the_window_twice(ground: &Ground) {
 }
 
 async fn settings_that_were_forgotten_are_restored_under_newer_ones(ground: &Ground) {
-    ground.set_number("admission_limit", 3).await;
+    let set = ground.set("admission_limit", Value::Int(3)).await;
+    assert!(set >= START.0, "a version is a moment, so that those of two lives can be compared");
     let mut old = Change::default();
     old.set("admission_limit", Value::Int(7)).unwrap();
     old.set("presence_seconds", Value::Int(60)).unwrap();
     let mut both = old.clone();
     both.set("admission_limit", Value::Int(3)).unwrap();
     let restore = |version| Report { settings: Some((version, old.clone())), ..Report::default() };
-    assert_eq!(ground.report(restore(1)).await.settings.unwrap().0, 1, "not newer than what is there");
     for _ in 0..2 {
-        assert_eq!(ground.report(restore(5)).await.settings, Some((6, both.clone())));
+        assert_eq!(ground.report(restore(5)).await.settings, Some((set + 1, both.clone())));
     }
     ground.enqueue(1, 1).await;
     ground.pause().await;
     ground.enqueue(2, 2).await;
     ground.seconds(61);
     assert_eq!(ground.sync().await.waiting(), 0, "the presence of 60 s holds");
+}
+
+async fn settings_of_an_older_copy_give_way_to_what_an_instance_knows(ground: &Ground) {
+    let set = ground.set("admission_limit", Value::Int(3)).await;
+    let mut known = Change::default();
+    known.set("admission_limit", Value::Int(7)).unwrap();
+    let restore = || Report { settings: Some((set + 10, known.clone())), ..Report::default() };
+    for _ in 0..2 {
+        assert_eq!(ground.report(restore()).await.settings, Some((set + 11, known.clone())));
+    }
+    assert!(ground.set("admission_limit", Value::Int(4)).await > set + 11);
+    let settings = ground.report(restore()).await.settings.unwrap().1;
+    assert_eq!(settings.iter().next().unwrap().1, &Value::Int(4), "what was set since is newer");
 }
 
 async fn what_an_instance_gave_by_itself_counts_in_the_window(ground: &Ground) {
@@ -592,6 +637,41 @@ async fn a_stay_that_is_over_for_one_instance_goes_on_where_another_extended_it(
     ground.renew(3, 3, over).await;
     let synced = ground.renew(4, 4, over).await;
     assert_eq!((synced.snapshot.waiting(), synced.snapshot.watermark), (1, at(4)), "a newer place stays");
+}
+
+async fn of_two_stays_of_one_visitor_the_later_counts(ground: &Ground) {
+    let (first, second) = (START, START.plus_seconds(50));
+    ground.seconds(60);
+    let stay = |since: Time| Stay { since, until: since.plus_seconds(100) };
+    for (name, told) in [(1, [(1, first), (2, second)]), (2, [(2, second), (1, first)])] {
+        for (ticket, since) in told {
+            ground.renew(name, ticket, stay(since)).await;
+        }
+        assert_eq!(ground.claim(name, 2).await, Standing::Ready(stay(second)));
+        assert_eq!(ground.claim(name, 1).await, Standing::Spent);
+    }
+    // Of a stay and an offer the newer ticket counts.
+    ground.enqueue(4, 9).await;
+    ground.renew(4, 8, stay(second)).await;
+    assert!(matches!(ground.claim(4, 9).await, Standing::Ready(_)));
+    assert_eq!(ground.claim(4, 8).await, Standing::Spent);
+    ground.enqueue(3, 3).await;
+    ground.renew(3, 4, stay(second)).await;
+    assert_eq!((ground.claim(3, 4).await, ground.claim(3, 3).await), (Standing::Ready(stay(second)), Standing::Spent));
+    assert_eq!(ground.sync().await.ready, 4);
+}
+
+async fn a_newer_place_is_called_though_an_old_stay_was_never_ended(ground: &Ground) {
+    ground.walk_in(1, 1).await;
+    // The visitor finished where the store did not hear of it, and took a place again.
+    assert_eq!(ground.heartbeat(1, 2, false).await.snapshot.waiting(), 0);
+    assert!(matches!(ground.claim(1, 2).await, Standing::Ready(_)));
+    assert_eq!(ground.claim(1, 1).await, Standing::Spent);
+    // But nobody is given two turns at a time.
+    ground.enqueue(2, 3).await;
+    ground.heartbeat(2, 4, false).await;
+    assert_eq!(ground.sync().await.ready, 2);
+    assert!(matches!(ground.claim(2, 3).await, Standing::Ready(_)));
 }
 
 async fn an_arrival_at_a_store_that_is_behind_gets_no_turn(ground: &Ground) {

@@ -37,8 +37,8 @@ impl Room {
             Fact::Entries { address, since, count } => {
                 self.entries.restore(address, since, count);
             }
-            Fact::Instance { name, last } => {
-                self.instances.insert(name, last.min(now));
+            Fact::Instance { name, last, seq } => {
+                self.instances.insert(name, (last.min(now), seq));
             }
             Fact::Condition(condition) => {
                 let Condition { presence, settled, admitted, epoch, seq, hold_until, held, last } = condition;
@@ -109,7 +109,8 @@ impl Room {
         let given = Fact::Given { window: *window, watermark: *watermark };
         let waiting = line.all().map(|(visitor, waiting)| Fact::Waiting { visitor, waiting });
         let entries = entries.all().map(|(address, since, count)| Fact::Entries { address, since, count });
-        let instances = instances.iter().map(|(name, last)| Fact::Instance { name: *name, last: *last });
+        let instances =
+            instances.iter().map(|(name, (last, seq))| Fact::Instance { name: *name, last: *last, seq: *seq });
         // The line last: who has a turn isn't in it.
         turns.everything().chain([given, Fact::Condition(condition)]).chain(entries).chain(instances).chain(waiting)
     }
@@ -258,7 +259,7 @@ mod tests {
         let mut room = Room::new(1, &settings());
         let mut change = Change::default();
         change.set("mode", Value::Text("auto".into())).unwrap();
-        room.put_settings(&change);
+        room.put_settings(&change, START);
         let (visitor, ticket) = (Visitor([1; 16]), Ticket::at(START));
         room.arrive(
             Newcomer {

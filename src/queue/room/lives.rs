@@ -22,6 +22,19 @@ impl Room {
         })
     }
 
+    /// Everybody up to `floor` who waits, or was offered a turn and has not taken it, leaves: their places are kept
+    /// elsewhere.
+    pub fn send_away(&mut self, floor: Ticket) -> Vec<Heartbeat> {
+        let mut gone: Vec<_> = self.line().filter(|beat| beat.ticket <= floor).collect();
+        let offered = self.turns().filter(|(_, ticket, stay)| *ticket <= floor && stay.is_none());
+        gone.extend(offered.map(|(visitor, ticket, _)| Heartbeat { visitor, ticket, late: false, first: None }));
+        for heartbeat in &gone {
+            self.line.leave(heartbeat.visitor);
+            self.turns.take_back(heartbeat.visitor, heartbeat.ticket);
+        }
+        gone
+    }
+
     /// Every turn that is held, with its ticket; a stay where it was taken.
     pub fn turns(&self) -> impl Iterator<Item = (Visitor, Ticket, Option<Stay>)> {
         self.turns

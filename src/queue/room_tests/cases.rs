@@ -57,7 +57,7 @@ fn who_walks_in_needs_an_empty_line_an_open_gate_and_a_free_turn() {
     assert!(matches!(room.arrive(walk_in(3), START), Arrival::Admitted(_)), "the same answer again");
     let next = START.plus_seconds(5);
     for (mode, answer) in [("pause", Arrival::Busy), ("closed", Arrival::Closed)] {
-        room.put_settings(&change("mode", Value::Text(mode.into())));
+        room.put_settings(&change("mode", Value::Text(mode.into())), START);
         assert_eq!(room.arrive(walk_in(5), next), answer);
     }
     let mut room = paused(&roomy(3, 5), 1);
@@ -138,7 +138,7 @@ fn a_visitor_holds_one_turn_whatever_other_ticket_is_shown() {
     let other = |t: usize| Heartbeat { ticket: ticket(t), ..beat(5, false) };
     let renewal = Renewal { ticket: ticket(60), ..renewal(5, START, START.plus_seconds(900)) };
     room.sync(&Report { renewals: vec![renewal], ..report(vec![other(4), other(50)]) }, START);
-    assert_eq!(room.held(START)[0].1.ticket, ticket(5));
+    assert_eq!(room.held(START)[0].1.ticket, ticket(60), "of two stays the later");
     let snapshot = look(&mut room, START).snapshot;
     assert_eq!((snapshot.waiting(), snapshot.ready, snapshot.admitted), (0, 1, 1));
     assert_eq!(room.finish(visitor(5), ticket(50), START), Finished::NotReady);
@@ -263,7 +263,7 @@ fn a_renewal_never_shortens_a_stay_and_takes_a_turn_that_is_offered() {
 #[test]
 fn a_closed_room_takes_nobody_new_and_keeps_whom_it_knows() {
     let mut room = paused(&roomy(5, 5), 2);
-    room.put_settings(&change("mode", Value::Text("closed".into())));
+    room.put_settings(&change("mode", Value::Text("closed".into())), START);
     let first = Heartbeat { first: Some(AddressKey(1)), ..beat(7, false) };
     let synced = room.sync(&report(vec![first, beat(0, false), beat(1, false)]), START.plus_seconds(20));
     assert_eq!((synced.snapshot.waiting(), synced.limited.len()), (2, 0));
@@ -273,14 +273,14 @@ fn a_closed_room_takes_nobody_new_and_keeps_whom_it_knows() {
         room.arrive(Newcomer { ticket: ticket(9), ..enqueue(1) }, START),
         Arrival::AlreadyWaiting { position: 2 }
     );
-    room.put_settings(&change("mode", Value::Text("off".into())));
+    room.put_settings(&change("mode", Value::Text("off".into())), START);
     look(&mut room, START.plus_seconds(20));
     assert_eq!(inside(&room, START.plus_seconds(20)), [0, 1].into());
 }
 
 #[test]
 fn lowering_presence_makes_nobody_absent_who_comes_when_told() {
-    let set = |room: &mut Room, seconds| room.put_settings(&change("presence_seconds", Value::Int(seconds))).0;
+    let set = |room: &mut Room, seconds| room.put_settings(&change("presence_seconds", Value::Int(seconds)), START).0;
     let mut room = paused(&Settings { presence_seconds: 600, ..roomy(1, 5) }, 1);
     look(&mut room, START.plus_seconds(140));
     set(&mut room, 30);
@@ -384,7 +384,7 @@ fn held_admission_lets_nobody_walk_in_either() {
 fn more_absent_than_one_call_may_deal_with_are_passed_in_several() {
     let count = 3 * STEPS;
     let mut room = Room::new(1, &roomy(5, 5));
-    room.put_settings(&change("mode", Value::Text("pause".into())));
+    room.put_settings(&change("mode", Value::Text("pause".into())), START);
     let mut crowd = room.clone();
     for n in 0..=count {
         crowd.arrive(enqueue(n), START);
@@ -441,8 +441,8 @@ fn a_spent_ticket_is_remembered_as_long_as_a_token_of_it_can_be_shown() {
 fn settings_come_down_where_they_are_new() {
     let mut room = Room::new(1, &roomy(1, 5));
     assert_eq!(look(&mut room, START).settings, None);
-    let (version, _) = room.put_settings(&change("max_active", Value::Int(3)));
-    room.put_settings(&change("admission_limit", Value::Int(4)));
+    let (version, _) = room.put_settings(&change("max_active", Value::Int(3)), START);
+    room.put_settings(&change("admission_limit", Value::Int(4)), START);
     let (newest, both) = look(&mut room, START).settings.unwrap();
     assert_eq!((newest, both.iter().count()), (version + 1, 2));
     let known = Known { settings: newest, ..Known::default() };

@@ -407,7 +407,7 @@ impl World {
         }
         let change = change(name, value);
         self.settings.apply(&change);
-        self.room.put_settings(&change);
+        self.room.put_settings(&change, self.now);
         self.look();
     }
 

@@ -6,8 +6,8 @@
 //! is so short that it could be over already.
 
 use crate::queue::{
-    Arrival, Change, Finished, Heartbeat, Known, Life, Mode, Newcomer, Report, Room, SETTLE_MS, Settings, Snapshot,
-    Standing, Synced, Ticket, Time, Visitor, Window,
+    Arrival, Change, Finished, Heartbeat, INSTANCE_SECONDS, Known, Life, Mode, Newcomer, Report, Room, SETTLE_MS,
+    Settings, Snapshot, Standing, Synced, Ticket, Time, Visitor, Window,
 };
 use crate::store::StoreError;
 use std::collections::{HashMap, VecDeque};
@@ -28,7 +28,9 @@ pub struct Last {
     /// Earlier ones with their time, of the last seconds.
     watermarks: VecDeque<(Time, Ticket)>,
     ready: u64,
+    /// The most that were counted lately, and when that was.
     instances: u64,
+    counted: Time,
     changed: Change,
 }
 
@@ -36,7 +38,10 @@ impl Last {
     pub fn learn(&mut self, synced: &Synced) {
         let Snapshot { epoch, seq, watermark, ready, instances, taken, .. } = synced.snapshot;
         self.life = Life { epoch, seq };
-        (self.watermark, self.ready, self.instances) = (watermark, ready, instances);
+        (self.watermark, self.ready) = (watermark, ready);
+        if instances >= self.instances || taken.ms_since(self.counted) > INSTANCE_SECONDS * 1000 {
+            (self.instances, self.counted) = (instances, taken);
+        }
         if self.watermarks.back().is_none_or(|(_, known)| *known != watermark) {
             self.watermarks.push_back((taken, watermark));
         }
@@ -46,6 +51,11 @@ impl Last {
         if let Some((_, changed)) = &synced.settings {
             self.changed.clone_from(changed);
         }
+    }
+
+    /// The store is back after an outage, but not every instance may have found it yet: those of before it still count.
+    pub fn recount(&mut self, now: Time) {
+        self.counted = self.counted.max(now);
     }
 
     /// The watermark some seconds before this moment.
@@ -69,8 +79,8 @@ impl Last {
 #[derive(Debug)]
 pub struct StandIn {
     room: Room,
-    /// The store's watermark, and that of some seconds earlier: of tickets up to it only the store knows whether they are
-    /// spent.
+    /// The store's watermark, and that of some seconds earlier for as long as it matters: of tickets up to it only the
+    /// store knows whether they are spent.
     floor: Ticket,
     earlier_floor: Ticket,
     began: Time,
@@ -102,6 +112,10 @@ impl StandIn {
     /// Brings the settings up to date: those in force, this instance's share of them, less the places that are taken by
     /// people it has not seen.
     pub fn follow(&mut self, defaults: &Settings, last: Option<&Last>, now: Time) {
+        if self.earlier_floor < self.floor && now.ms_since(self.began) >= CALLED_MS {
+            self.earlier_floor = self.floor;
+            self.room.send_away(self.floor).into_iter().for_each(|heartbeat| self.keep(heartbeat));
+        }
         if now >= self.unseen_until {
             self.unseen = 0;
         }
@@ -127,7 +141,7 @@ impl StandIn {
 
     /// As [`Room::claim`].
     pub fn claim(&mut self, visitor: Visitor, ticket: Ticket, now: Time) -> Result<Standing, StoreError> {
-        if self.may_be_spent(visitor, ticket, now) {
+        if self.may_be_spent(visitor, ticket) {
             return Err(only_the_store_knows());
         }
         Ok(self.room.claim(visitor, ticket, now))
@@ -148,12 +162,8 @@ impl StandIn {
         let new = seen.filter(|(visitor, ticket)| !self.room.knows(*visitor, *ticket)).count();
         self.unseen = self.unseen.saturating_sub(new as u64);
         let (may_be_spent, heartbeats): (Vec<Heartbeat>, Vec<Heartbeat>) =
-            report.heartbeats.iter().partition(|beat| self.may_be_spent(beat.visitor, beat.ticket, now));
-        for heartbeat in may_be_spent {
-            if self.kept.len() < KEPT {
-                self.kept.insert(heartbeat.visitor, heartbeat);
-            }
-        }
+            report.heartbeats.iter().partition(|beat| self.may_be_spent(beat.visitor, beat.ticket));
+        may_be_spent.into_iter().for_each(|heartbeat| self.keep(heartbeat));
         // Every finish that was taken here is known here already.
         let known = Known { revoked: u64::MAX, ..Known::default() };
         let report = Report {
@@ -167,9 +177,14 @@ impl StandIn {
         Synced { settings: None, alone: true, ..self.room.sync(&report, now) }
     }
 
-    fn may_be_spent(&self, visitor: Visitor, ticket: Ticket, now: Time) -> bool {
-        let floor = if now.ms_since(self.began) < CALLED_MS { self.earlier_floor } else { self.floor };
-        ticket <= floor && !self.room.knows(visitor, ticket) && !self.room.waits(visitor)
+    fn keep(&mut self, heartbeat: Heartbeat) {
+        if self.kept.len() < KEPT {
+            self.kept.insert(heartbeat.visitor, heartbeat);
+        }
+    }
+
+    fn may_be_spent(&self, visitor: Visitor, ticket: Ticket) -> bool {
+        ticket <= self.earlier_floor && !self.room.knows(visitor, ticket) && !self.room.waits(visitor)
     }
 
     /// The turns given in the window of the last one, and all that were given.

@@ -106,7 +106,7 @@ fn parts(fact: &Fact) -> Parts {
         Fact::Offered { visitor, ticket, until } => ('o', Some(visitor), vec![ticket.0, until.0]),
         Fact::Missed { visitor, ticket, at } => ('m', Some(visitor), vec![ticket.0, at.0]),
         Fact::Entries { address, since, count } => ('e', None, vec![address.0, since.0, count]),
-        Fact::Instance { name, last } => ('i', None, vec![name, last.0]),
+        Fact::Instance { name, last, seq } => ('i', None, vec![name, last.0, seq]),
         Fact::Condition(condition) => {
             let Condition { presence, settled, admitted, epoch, seq, hold_until, held, last } = condition;
             ('c', None, vec![presence, settled.0, admitted, epoch, seq, hold_until.0, held, last.0])
@@ -144,7 +144,7 @@ fn fact<'a>(kind: &str, room: &'a str, words: impl Iterator<Item = &'a str>) -> 
         ("o", &[ticket, until]) => Fact::Offered { visitor, ticket: Ticket(ticket), until: Time(until) },
         ("m", &[ticket, at]) => Fact::Missed { visitor, ticket: Ticket(ticket), at: Time(at) },
         ("e", &[address, since, count]) => Fact::Entries { address: AddressKey(address), since: Time(since), count },
-        ("i", &[name, last]) => Fact::Instance { name, last: Time(last) },
+        ("i", &[name, last, seq]) => Fact::Instance { name, last: Time(last), seq },
         ("c", &[presence, settled, admitted, epoch, seq, hold_until, held, last]) => Fact::Condition(Condition {
             presence,
             settled: Time(settled),
@@ -196,7 +196,7 @@ mod tests {
                 5 => Fact::Offered { visitor, ticket, until: Time(n[1]) },
                 6 => Fact::Missed { visitor, ticket, at: Time(n[1]) },
                 7 => Fact::Entries { address: AddressKey(n[0]), since: Time(n[1]), count: n[2] },
-                8 => Fact::Instance { name: n[0], last: Time(n[1]) },
+                8 => Fact::Instance { name: n[0], last: Time(n[1]), seq: n[2] },
                 _ => Fact::Condition(Condition {
                     presence: n[0],
                     settled: Time(n[1]),

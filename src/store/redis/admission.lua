@@ -102,10 +102,10 @@ local function admit()
       local person = head(from)
       from.at = from.at + 1
       gone[#gone + 1] = person.visitor
-      if person.seen >= present_since and not person.turn then
+      if person.seen >= present_since and may_take(person.turn, person.ticket) then
         count_offer(person.ticket, person.late)
         turns[person.visitor] = new_offer(person.ticket)
-        active = active + 1
+        if not person.turn then active = active + 1 end
       end
     else
       more = false

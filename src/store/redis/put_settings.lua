@@ -3,6 +3,7 @@
 
 open()
 if #ARGV > 2 then redis.call('HSET', SETTINGS, unpack(ARGV, 3)) end
-redis.call('HINCRBY', SETTINGS, 'version', 1)
+local version = tonumber(redis.call('HGET', SETTINGS, 'version') or 0)
+redis.call('HSET', SETTINGS, 'version', whole(math.max(version + 1, now)))
 save()
 return redis.call('HGETALL', SETTINGS)

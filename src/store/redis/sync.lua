@@ -20,10 +20,11 @@ local function read_known(packed)
 end
 
 -- Epoch::meet
-local function meet_epoch(known)
+local function meet_epoch(known, before)
   room.seq = room.seq + 1
-  if known.epoch == room.epoch and known.seq >= room.seq then
-    room.epoch = math.max(room.epoch + 1, now)
+  local is_short = known.seq >= room.seq or (before and before < known.seq)
+  if known.epoch > room.epoch or known.epoch == room.epoch and is_short then
+    room.epoch = math.max(known.epoch + 1, now)
     room.seq = known.seq + 1
   end
   local is_other = known.epoch ~= 0 and known.epoch ~= room.epoch
@@ -34,28 +35,51 @@ local function meet_epoch(known)
   return is_other
 end
 
--- Puts back what was changed; what is there is newer.
+-- Room::restore_settings
 local function restore_settings(version)
-  local stored = tonumber(redis.call('HGET', SETTINGS, 'version') or 0)
-  if version <= stored then return end
-  for i = 9, #ARGV, 2 do redis.call('HSETNX', SETTINGS, ARGV[i], ARGV[i + 1]) end
-  redis.call('HSET', SETTINGS, 'version', whole(version + 1))
+  local stored, is_changed = tonumber(redis.call('HGET', SETTINGS, 'version') or 0), false
+  for i = 9, #ARGV, 2 do
+    local there = redis.call('HGET', SETTINGS, ARGV[i])
+    if not there or (version > stored and there ~= ARGV[i + 1]) then
+      redis.call('HSET', SETTINGS, ARGV[i], ARGV[i + 1])
+      is_changed = true
+    end
+  end
+  if not is_changed then return end
+  redis.call('HSET', SETTINGS, 'version', whole(math.max(stored, version) + 1))
   read_settings()
 end
 
--- Room::meet
+-- Room::instances without this one: how many, and the number of its sync before.
+local function other_instances(instance)
+  local others, before = 0, nil
+  local rows = redis.call('HGETALL', INSTANCES)
+  for i = 1, #rows, 2 do
+    local last, seq = struct.unpack('>I8I8', rows[i + 1])
+    if last < now - INSTANCE_SECONDS * 1000 then
+      redis.call('HDEL', INSTANCES, rows[i])
+    elseif rows[i] == instance then
+      before = seq
+    else
+      others = others + 1
+    end
+  end
+  return others, before
+end
+
+-- Room::meet. Answers with the number of instances.
 local function meet(instance, known)
-  redis.call('ZREMRANGEBYSCORE', INSTANCES, '-inf', '(' .. whole(now - INSTANCE_SECONDS * 1000))
-  redis.call('ZADD', INSTANCES, whole(now), instance)
-  local others = redis.call('ZCARD', INSTANCES) > 1
-  if meet_epoch(known) then window_at_least(known.window, known.used) end
+  local others, before = other_instances(instance)
+  if meet_epoch(known, before) then window_at_least(known.window, known.used) end
+  redis.call('HSET', INSTANCES, instance, struct.pack('>I8I8', now, room.seq))
   room.watermark = math.max(room.watermark, known.watermark)
   restore_settings(tonumber(ARGV[8]))
   if known.alone > 0 then
     window_at_least(known.alone_window, used_now() + known.alone_used)
     hold_admission(SETTLE_MS)
-    if known.alone == 2 and not others and not is_line_empty() then hold_admission(HOLD_SECONDS * 1000) end
+    if known.alone == 2 and others == 0 and not is_line_empty() then hold_admission(HOLD_SECONDS * 1000) end
   end
+  return others + 1
 end
 
 -- Room::hand_in_finish
@@ -145,7 +169,7 @@ local known = read_known(ARGV[4])
 begin()
 settle_presence()
 until_when = known.until_when
-meet(ARGV[3], known)
+local instances = meet(ARGV[3], known)
 for _, each in ipairs(unpack_all('>c16I8', 24, ARGV[5])) do hand_in_finish(each[1], each[2]) end
 for _, each in ipairs(unpack_all('>c16I8I8I8', 40, ARGV[6])) do take_renewal(each[1], each[2], each[3], each[4]) end
 local limited = take_heartbeats(unpack_all('>c16I8Bc8', 33, ARGV[7]))
@@ -164,7 +188,7 @@ local late_len, late_head, late_samples = ranks(LATE)
 return {
   {
     now, room.epoch, room.seq, redis.call('HLEN', TURNS), room.watermark, room.admitted, room.window, used_now(), room.late,
-    room.hold_until, redis.call('ZCARD', INSTANCES), line_len, late_len, version,
+    room.hold_until, instances, line_len, late_len, version,
     (more or news_count == REVOCATIONS) and 1 or 0,
   },
   line_head, line_samples, late_head, late_samples, news, limited, changed,

@@ -41,6 +41,12 @@ local function unmark(key, visitor, ticket)
   return redis.call('ZREM', key, pair(visitor, ticket)) == 1
 end
 
+-- Turns::spend
+local function spend(visitor, ticket)
+  unmark(MISSED, visitor, ticket)
+  mark(SPENT, visitor, ticket)
+end
+
 -- Turns::is_over
 local function is_over(visitor, ticket)
   local turn = find_turn(visitor)
@@ -57,9 +63,14 @@ local function claim_turn(visitor, turn)
   if turn.since then return turn end
   local claimed = { ticket = turn.ticket, till = now + settings.ready_ttl_seconds * 1000, since = now }
   hold(visitor, claimed)
-  mark(SPENT, visitor, turn.ticket)
-  unmark(MISSED, visitor, turn.ticket)
+  spend(visitor, turn.ticket)
   return claimed
+end
+
+-- Turns::may_take. `packed`: the turn as it is stored, or false.
+local function may_take(packed, ticket)
+  local turn = read_turn(packed)
+  return not turn or (turn.since ~= nil and turn.ticket < ticket)
 end
 
 -- Turns::let_go
@@ -74,7 +85,12 @@ local function renew(visitor, ticket, since, till)
   if contains(REVOKED, visitor, ticket) then return false end
   local turn, is_over = find_turn(visitor), till <= now
   local is_same = turn and turn.ticket == ticket
-  if turn and not is_same and not is_over then return false end
+  if turn and not is_same and not is_over then
+    local began = turn.since or since
+    local is_later = began < since or (began == since and turn.ticket < ticket)
+    spend(visitor, is_later and turn.ticket or ticket)
+    if not is_later then return true end
+  end
   if is_same and turn.since and turn.till >= till and (turn.since <= since or is_over) then return true end
   if not is_over then
     if is_same and turn.since then till, since = math.max(till, turn.till), math.min(since, turn.since) end
@@ -82,8 +98,7 @@ local function renew(visitor, ticket, since, till)
   elseif is_same then
     let_go(visitor)
   end
-  mark(SPENT, visitor, ticket)
-  unmark(MISSED, visitor, ticket)
+  spend(visitor, ticket)
   return true
 end
 

@@ -50,7 +50,8 @@ pub struct Journal {
     /// Processes that visitors came to.
     pub served: HashSet<u64>,
     /// The store forgot the time too: it lost its memory after its clock was set back, and lives through some of it again.
-    pub lives_again: bool,
+    /// Or its clock was set forward while it waited for the line to come back.
+    pub clock_spoils_order: bool,
     /// When each process died, in ms.
     pub deaths: HashMap<u64, u64>,
     /// Turns given in a window of the store, and forgotten before any instance could know of them.

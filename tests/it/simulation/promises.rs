@@ -9,6 +9,10 @@ use super::world::World;
 use gatekeeper::queue::{Room, Ticket, Time};
 use gatekeeper::rooms::Contact;
 
+/// Who was called so shortly before the store went away may take the turn from a stand-in for so long; both include the
+/// second and a half in which that is found out. The first stay still goes on then, so the two are one.
+const LATELY_MS: u64 = 6_500;
+const CALLED_MS: u64 = 31_500;
 /// From a poll to the store's knowing of it: the next sync begins 250 ms later at most, and has to travel.
 pub const SYNC_MS: u64 = 600;
 /// The longest time between two polls, and the way of the second one.
@@ -30,7 +34,7 @@ pub fn at_turns(world: &World, server: &Server, journal: &mut Journal, given: &G
 
 /// Nobody with a lower ticket may have been passed over.
 fn order(world: &World, server: &Server, journal: &mut Journal, given: &Given, ms: u64) {
-    let Some((last, highest)) = given.turns.last().copied().filter(|_| !journal.lives_again) else { return };
+    let Some((last, highest)) = given.turns.last().copied().filter(|_| !journal.clock_spoils_order) else { return };
     let seed = world.scenario.seed;
     let is_passed_over = |who: usize, person: &Person| {
         let ticket = person.ticket.filter(|ticket| *ticket < highest)?;
@@ -82,7 +86,7 @@ fn limit(world: &World, server: &Server, journal: &mut Journal, given: &Given, m
     };
     let told = journal.alone.iter().filter(|(process, alone)| is_told(process, alone));
     let alone: u64 = told.filter_map(|(_, alone)| alone.windows.get(&window)).sum();
-    if count + alone > limit + forgotten && !journal.lives_again {
+    if count + alone > limit + forgotten && !journal.clock_spoils_order {
         let who: Vec<_> = given.turns.iter().map(|(who, _)| *who).collect();
         let why = format!(
             "{count} turns and {alone} of stand-ins in the window of {window}, of {limit} and {forgotten} forgotten ones"
@@ -167,7 +171,11 @@ pub fn at_opening(world: &World, who: usize, opened: Opened) {
     let mut second = None;
     for other in others.into_iter().filter(|_| !is_same) {
         let known = known_at(&journal, other.process, other.at, !other.alone);
-        let could_know = if opened.alone { last_sync } else { ms };
+        let could_know = match opened.alone {
+            true if ms < last_sync + CALLED_MS => last_sync.saturating_sub(LATELY_MS),
+            true => last_sync,
+            false => ms,
+        };
         let itself = opened.alone && other.process == opened.process && other.alone;
         if itself || known.is_some_and(|known| known + SYNC_MS < could_know) {
             second = Some(*other);
@@ -192,6 +200,10 @@ pub fn at_opening(world: &World, who: usize, opened: Opened) {
 /// 24 s and 2 s after the last fault somebody was let in, where anybody waited.
 pub fn at_recovery(world: &World) {
     let (ms, end, seed) = (world.ms(), world.scenario.faults_end(), world.scenario.seed);
+    // It was found out later that a line was lost; or the store's time stands still until its clock is where it was.
+    if world.is_held() || world.server().lives_again(ms) {
+        return;
+    }
     let (server, mut journal) = (world.server(), world.journal());
     let waits = |who: usize, person: &Person| {
         let by_right = person.is_waiting && !person.strayed && person.registered.is_some_and(|at| at < end);
@@ -200,7 +212,7 @@ pub fn at_recovery(world: &World) {
     };
     let people = journal.people.iter().enumerate();
     let who: Vec<usize> = people.filter(|(who, person)| waits(*who, person)).map(|(who, _)| who).collect();
-    if !journal.lives_again
+    if !journal.clock_spoils_order
         && journal.first_after.is_none()
         && world.scenario.settings.max_active == 0
         && !who.is_empty()

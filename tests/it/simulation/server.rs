@@ -239,6 +239,6 @@ fn verb(room: &mut Room, call: &Call, now: Time) -> Answer {
         Call::Finish(visitor, ticket) => Answer::Finished(room.finish(*visitor, *ticket, now)),
         Call::Sync(report) => Answer::Synced(Box::new(room.sync(report, now))),
         Call::Settings => settings(room.changed()),
-        Call::Put(change) => settings(room.put_settings(change)),
+        Call::Put(change) => settings(room.put_settings(change, now)),
     }
 }

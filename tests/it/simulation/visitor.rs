@@ -201,6 +201,8 @@ impl Guest {
         // The way back; and each comes at a moment alone, whoever was woken first.
         pause(1 + self.who as u64).await;
         if !process.is_alive() || self.chance.percent(1) {
+            // A turn that was taken in vain runs out.
+            self.world.journal().people[self.who].took |= matches!(place, Place::Ready { .. });
             self.fails(process.slot);
             return Told::Nothing;
         }

@@ -190,11 +190,19 @@ impl World {
         if memory != Memory::Whole {
             let mut journal = self.journal();
             journal.losses.push(now);
-            journal.lives_again |= memory == Memory::Nothing && server.lives_again(now);
+            journal.clock_spoils_order |= memory == Memory::Nothing && server.lives_again(now);
         }
     }
 
+    /// Whether admission waits for the line to come back, as an instance knows.
+    pub fn is_held(&self) -> bool {
+        let now = self.store_time();
+        self.slots.iter().filter_map(Slot::process).any(|process| process.room.view().snapshot.hold_until > now)
+    }
+
     fn step(&self, ms: i64) {
+        let cuts_a_hold = ms > 0 && self.is_held();
+        self.journal().clock_spoils_order |= cuts_a_hold;
         self.server().step(ms);
         let presence = self.scenario.settings.presence_seconds * 1000;
         // To the store they have all been silent for so much longer.
