@@ -25,10 +25,11 @@ pub enum Fact {
     },
     /// A turn was finished before its time; its ticket is spent.
     Revoked(Revocation),
-    /// How much of the window is used, and the highest ticket that was ever given a turn.
+    /// How much of the window is used, the highest ticket that was ever given a turn, and whether anybody waits.
     Given {
         window: Window,
         watermark: Ticket,
+        waits: bool,
     },
     /// Stands in line.
     Waiting {

@@ -41,8 +41,8 @@ pub struct Room {
     entries: Entries,
     /// When each instance synced last, and the number of that sync.
     instances: HashMap<u64, (Time, u64)>,
-    /// The window and the watermark as the last [`Room::news`] told them.
-    told: (Window, Ticket),
+    /// The window, the watermark and whether anybody waits, as the last [`Room::news`] told them.
+    told: (Window, Ticket, bool),
 }
 
 impl Room {

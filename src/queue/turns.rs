@@ -18,6 +18,8 @@ pub struct Turn {
 #[derive(Clone, Debug, Default)]
 pub struct Turns {
     held: HashMap<Visitor, Turn>,
+    /// Those that nobody took yet.
+    offered: usize,
     /// The same turns by when they end.
     ends: BTreeSet<(Time, Visitor)>,
     pub spent: Marks,
@@ -46,6 +48,11 @@ impl Part {
 impl Turns {
     pub fn len(&self) -> usize {
         self.held.len()
+    }
+
+    /// Whether somebody was called who has not come yet.
+    pub const fn are_offered(&self) -> bool {
+        self.offered > 0
     }
 
     pub fn all(&self) -> impl Iterator<Item = (Visitor, Turn)> {
@@ -164,6 +171,7 @@ impl Turns {
             if turn.since.is_some() {
                 continue;
             }
+            self.offered = self.offered.saturating_sub(1);
             if self.missed.contains(visitor, turn.ticket) {
                 self.spend(visitor, turn.ticket, now);
             } else {
@@ -215,7 +223,7 @@ impl Turns {
 
     /// All there is, for a hand-over.
     pub fn everything(&self) -> impl Iterator<Item = Fact> + '_ {
-        let Self { held, ends: _, spent, missed, revoked, news: _ } = self;
+        let Self { held, offered: _, ends: _, spent, missed, revoked, news: _ } = self;
         let spent = spent.dated().map(|(visitor, ticket, at)| Fact::Spent { visitor, ticket, at });
         let missed = missed.dated().map(|(visitor, ticket, at)| Fact::Missed { visitor, ticket, at });
         let held = held.iter().map(|(visitor, turn)| {
@@ -277,14 +285,15 @@ impl Turns {
 
     fn drop_turn(&mut self, visitor: Visitor) {
         if let Some(turn) = self.held.remove(&visitor) {
+            self.offered = self.offered.saturating_sub(usize::from(turn.since.is_none()));
             self.ends.remove(&(turn.until, visitor));
         }
     }
 
     fn hold(&mut self, visitor: Visitor, turn: Turn) {
-        if let Some(before) = self.held.insert(visitor, turn) {
-            self.ends.remove(&(before.until, visitor));
-        }
+        self.drop_turn(visitor);
+        self.held.insert(visitor, turn);
+        self.offered += usize::from(turn.since.is_none());
         self.ends.insert((turn.until, visitor));
     }
 }

@@ -243,7 +243,7 @@ async fn settings_and_the_state_of_several_rooms_survive_each_for_itself() {
     let mut change = Change::default();
     change.set("admission_limit", Value::Int(7)).unwrap();
     let other = RoomRef { name: "other", defaults: &ground.defaults.clone() };
-    ground.store().put_settings(other, &change).await.unwrap();
+    let put = ground.store().put_settings(other, &change).await.unwrap();
     ground.walk_in(1).await;
     let newcomer = Newcomer {
         visitor: visitor(1),
@@ -256,7 +256,7 @@ async fn settings_and_the_state_of_several_rooms_survive_each_for_itself() {
     ground.store().arrive(other, newcomer).await.unwrap();
     ground.store().finish(other, visitor(1), ticket(9)).await.unwrap();
     ground.restart();
-    assert_eq!(ground.store().settings(other).await.unwrap(), (1, change));
+    assert_eq!(ground.store().settings(other).await.unwrap(), put);
     assert_eq!(ground.store().settings(ground.room()).await.unwrap(), (0, Change::default()));
     assert!(matches!(ground.claim(1).await, Standing::Ready(_)));
     assert_eq!(ground.store().claim(other, visitor(1), ticket(9)).await, Ok(Standing::Spent));
@@ -304,13 +304,13 @@ async fn settings_that_could_not_be_written_are_written_later() {
     fs::create_dir(&in_the_way).unwrap();
     let mut change = Change::default();
     change.set("admission_limit", Value::Int(7)).unwrap();
-    ground.store().put_settings(ground.room(), &change).await.unwrap();
+    let put = ground.store().put_settings(ground.room(), &change).await.unwrap();
     ground.walk_in(1).await;
     assert!(!ground.path().join("rooms.json").exists());
     fs::remove_dir(&in_the_way).unwrap();
     eventually_true(SOON, || ground.path().join("rooms.json").exists()).await;
     ground.restart();
-    assert_eq!(ground.store().settings(ground.room()).await.unwrap(), (1, change));
+    assert_eq!(ground.store().settings(ground.room()).await.unwrap(), put);
     assert!(matches!(ground.claim(1).await, Standing::Ready(_)));
 }
 

@@ -24,7 +24,8 @@ impl Room {
     pub fn recall(&mut self, fact: Fact, now: Time) {
         let oldest = now.minus_seconds(LONGEST_SECONDS);
         match fact {
-            Fact::Given { window, watermark } => {
+            Fact::Given { window, watermark, waits } => {
+                self.told.2 = waits;
                 if window.last >= self.window.last {
                     self.window = Window { last: window.last.min(now), ..window };
                 }
@@ -59,11 +60,12 @@ impl Room {
     }
 
     /// Ends the recalling. Where the line isn't known as it is now, nobody is admitted before the visitors had time to bring
-    /// it back; a room in which nobody ever had a turn has nothing to wait for.
+    /// it back; a room in which nobody waited has nothing to wait for.
     pub fn resume(&mut self, knows_line: bool, now: Time) {
         self.turns.recalled();
-        self.told = (self.window, self.watermark);
-        if !knows_line && self.watermark != Ticket::default() {
+        let waited = self.told.2;
+        self.told = self.given_and_waits();
+        if !knows_line && waited {
             self.epoch.await_line(now);
         }
     }
@@ -71,11 +73,21 @@ impl Room {
     /// What happened since the last call and has to last, in its order. Rooms that weren't made to be recalled tell nothing.
     pub fn news(&mut self) -> Vec<Fact> {
         let Some(mut news) = self.turns.news() else { return Vec::new() };
-        let given = (self.window, self.watermark);
+        let given = self.given_and_waits();
         if std::mem::replace(&mut self.told, given) != given {
-            news.push(Fact::Given { window: self.window, watermark: self.watermark });
+            news.push(self.given_fact());
         }
         news
+    }
+
+    /// Whoever was called and has not come yet waits too.
+    fn given_and_waits(&self) -> (Window, Ticket, bool) {
+        (self.window, self.watermark, !self.line.is_empty() || self.turns.are_offered())
+    }
+
+    fn given_fact(&self) -> Fact {
+        let (window, watermark, waits) = self.given_and_waits();
+        Fact::Given { window, watermark, waits }
     }
 
     /// What lasts, in parts of about `count`: with the next part, `None` after the last. What happens between two calls is
@@ -83,7 +95,7 @@ impl Room {
     pub fn lasting(&self, part: Part, count: usize) -> (Vec<Fact>, Option<Part>) {
         let (mut facts, next) = self.turns.lasting(part, count, self.last);
         if next.is_none() {
-            facts.push(Fact::Given { window: self.window, watermark: self.watermark });
+            facts.push(self.given_fact());
         }
         (facts, next)
     }
@@ -106,7 +118,8 @@ impl Room {
             held: epoch.held,
             last: *last,
         };
-        let given = Fact::Given { window: *window, watermark: *watermark };
+        let waits = !line.is_empty() || turns.are_offered();
+        let given = Fact::Given { window: *window, watermark: *watermark, waits };
         let waiting = line.all().map(|(visitor, waiting)| Fact::Waiting { visitor, waiting });
         let entries = entries.all().map(|(address, since, count)| Fact::Entries { address, since, count });
         let instances =
@@ -234,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_killed_room_holds_admission_and_a_clock_set_back_freezes_nothing() {
-        let (_, told, now) = lived(&[(4, 1, 0), (4, 2, 1), (4, 3, 1)]);
+        let (_, told, now) = lived(&[(4, 1, 0), (4, 2, 1), (4, 3, 1), (0, 4, 0)]);
         let earlier = now.minus_seconds(3600);
         let mut room = recalled(&told, earlier);
         room.resume(false, earlier);
@@ -242,9 +255,17 @@ mod tests {
         assert_eq!((snapshot.taken, snapshot.hold_until), (earlier, earlier.plus_seconds(HOLD_SECONDS)));
         assert_eq!((snapshot.window.used, snapshot.window.left(&settings(), earlier)), (3, 0));
         assert_eq!(snapshot.window.left(&settings(), earlier.plus_seconds(5)), 3);
-        let mut unused = Room::recalling(&settings(), 0, Change::default(), now);
-        unused.resume(false, now);
-        assert_eq!(unused.sync(&Report::default(), now).snapshot.hold_until, Time(0));
+        // Nobody waited, or whoever did is inside.
+        for history in [&[][..], &[(4, 1, 0), (4, 2, 1)], &[(0, 1, 0), (6, 1, 1)]] {
+            let (_, told, now) = lived(history);
+            let mut quiet = recalled(&told, now);
+            quiet.resume(false, now);
+            assert_eq!(quiet.sync(&Report::default(), now).snapshot.hold_until, Time(0), "{history:?}");
+        }
+        let (_, called, now) = lived(&[(0, 1, 0)]);
+        let mut room = recalled(&called, now);
+        room.resume(false, now);
+        assert_eq!(room.sync(&Report::default(), now).snapshot.hold_until, now.plus_seconds(HOLD_SECONDS), "called");
     }
 
     #[test]

@@ -97,8 +97,8 @@ fn parts(fact: &Fact) -> Parts {
         }
         Fact::Spent { visitor, ticket, at } => ('x', Some(visitor), vec![ticket.0, at.0]),
         Fact::Revoked(Revocation { number, visitor, ticket }) => ('r', Some(visitor), vec![ticket.0, number]),
-        Fact::Given { window: Window { last, used, late }, watermark } => {
-            ('g', None, vec![last.0, used, u64::from(late), watermark.0])
+        Fact::Given { window: Window { last, used, late }, watermark, waits } => {
+            ('g', None, vec![last.0, used, u64::from(late), watermark.0, u64::from(waits)])
         }
         Fact::Waiting { visitor, waiting: Waiting { ticket, seen, late } } => {
             ('w', Some(visitor), vec![ticket.0, seen.0, u64::from(late)])
@@ -134,9 +134,9 @@ fn fact<'a>(kind: &str, room: &'a str, words: impl Iterator<Item = &'a str>) -> 
         }
         ("x", &[ticket, at]) => Fact::Spent { visitor, ticket: Ticket(ticket), at: Time(at) },
         ("r", &[ticket, number]) => Fact::Revoked(Revocation { number, visitor, ticket: Ticket(ticket) }),
-        ("g", &[last, used, late, watermark]) => {
+        ("g", &[last, used, late, watermark, waits]) => {
             let window = Window { last: Time(last), used, late: late == 1 };
-            Fact::Given { window, watermark: Ticket(watermark) }
+            Fact::Given { window, watermark: Ticket(watermark), waits: waits == 1 }
         }
         ("w", &[ticket, seen, late]) => {
             Fact::Waiting { visitor, waiting: Waiting { ticket: Ticket(ticket), seen: Time(seen), late: late == 1 } }
@@ -191,7 +191,7 @@ mod tests {
                 0 => Fact::Stay { visitor, ticket, stay: Stay { since: Time(n[1]), until: Time(n[2]) } },
                 1 => Fact::Spent { visitor, ticket, at: Time(n[1]) },
                 2 => Fact::Revoked(Revocation { number: n[1], visitor, ticket }),
-                3 => Fact::Given { window: Window { last: Time(n[1]), used: n[2], late }, watermark: ticket },
+                3 => Fact::Given { window: Window { last: Time(n[1]), used: n[2], late }, watermark: ticket, waits: !late },
                 4 => Fact::Waiting { visitor, waiting: Waiting { ticket, seen: Time(n[1]), late } },
                 5 => Fact::Offered { visitor, ticket, until: Time(n[1]) },
                 6 => Fact::Missed { visitor, ticket, at: Time(n[1]) },
