@@ -61,6 +61,7 @@ promises! {
     a_stay_that_the_store_forgot_is_taken_from_the_instance,
     a_stay_that_is_over_for_one_instance_goes_on_where_another_extended_it,
     of_two_stays_of_one_visitor_the_later_counts,
+    of_a_stay_and_an_offer_the_newer_ticket_counts,
     a_newer_place_is_called_though_an_old_stay_was_never_ended,
     an_arrival_at_a_store_that_is_behind_gets_no_turn,
     a_stay_never_lasts_longer_than_its_maximum,
@@ -650,15 +651,19 @@ async fn of_two_stays_of_one_visitor_the_later_counts(ground: &Ground) {
         assert_eq!(ground.claim(name, 2).await, Standing::Ready(stay(second)));
         assert_eq!(ground.claim(name, 1).await, Standing::Spent);
     }
-    // Of a stay and an offer the newer ticket counts.
+    assert_eq!(ground.sync().await.ready, 2);
+}
+
+async fn of_a_stay_and_an_offer_the_newer_ticket_counts(ground: &Ground) {
+    let stay = Stay { since: START, until: START.plus_seconds(100) };
     ground.enqueue(4, 9).await;
-    ground.renew(4, 8, stay(second)).await;
+    ground.renew(4, 8, stay).await;
     assert!(matches!(ground.claim(4, 9).await, Standing::Ready(_)));
     assert_eq!(ground.claim(4, 8).await, Standing::Spent);
     ground.enqueue(3, 3).await;
-    ground.renew(3, 4, stay(second)).await;
-    assert_eq!((ground.claim(3, 4).await, ground.claim(3, 3).await), (Standing::Ready(stay(second)), Standing::Spent));
-    assert_eq!(ground.sync().await.ready, 4);
+    ground.renew(3, 4, stay).await;
+    assert_eq!((ground.claim(3, 4).await, ground.claim(3, 3).await), (Standing::Ready(stay), Standing::Spent));
+    assert_eq!(ground.sync().await.ready, 2);
 }
 
 async fn a_newer_place_is_called_though_an_old_stay_was_never_ended(ground: &Ground) {

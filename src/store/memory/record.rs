@@ -191,7 +191,11 @@ mod tests {
                 0 => Fact::Stay { visitor, ticket, stay: Stay { since: Time(n[1]), until: Time(n[2]) } },
                 1 => Fact::Spent { visitor, ticket, at: Time(n[1]) },
                 2 => Fact::Revoked(Revocation { number: n[1], visitor, ticket }),
-                3 => Fact::Given { window: Window { last: Time(n[1]), used: n[2], late }, watermark: ticket, waits: !late },
+                3 => Fact::Given {
+                    window: Window { last: Time(n[1]), used: n[2], late },
+                    watermark: ticket,
+                    waits: !late,
+                },
                 4 => Fact::Waiting { visitor, waiting: Waiting { ticket, seen: Time(n[1]), late } },
                 5 => Fact::Offered { visitor, ticket, until: Time(n[1]) },
                 6 => Fact::Missed { visitor, ticket, at: Time(n[1]) },
