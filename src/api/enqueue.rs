@@ -4,7 +4,7 @@ use super::problem::{Problem, RateLimit};
 use super::{Asked, auth, reply};
 use crate::config::Scope;
 use crate::gate::new_claims;
-use crate::queue::{Arrival, Entry, Life, Newcomer, Settings, Ticket};
+use crate::queue::{Arrival, Entry, Life, Mode, Newcomer, Settings, Ticket};
 use crate::rooms::{LiveRoom, Unavailable};
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -71,6 +71,7 @@ async fn enter(asked: &Asked<'_>, room: &LiveRoom, user: &str, by_cookie: bool) 
         Ok(Arrival::Limited { retry_after }) => return Err(over_limit(&view.settings, retry_after)),
         Ok(Arrival::Closed) => return Err(Problem::RoomClosed { retry_after: 60 }),
         // The ticket is good without the store: its first heartbeat registers it.
+        Err(Unavailable) if view.settings.mode == Mode::Closed => return Err(Problem::RoomClosed { retry_after: 60 }),
         Err(Unavailable) => (view.position(ticket), false),
     };
     let token = sign(asked, room, user, ticket, registered);

@@ -74,7 +74,7 @@ pub fn allow_origin(response: &mut Response<Bytes>, caller: &Caller, request: &H
     }
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    let exposed = HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy");
+    let exposed = HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, Gatekeeper-Store");
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     if let Some(allow) = headers.get(header::ALLOW).cloned() {
         let allowed = "business_id, business-id, user_id, user-id, jwt, Authorization, Content-Type";

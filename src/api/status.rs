@@ -87,7 +87,9 @@ async fn told(asked: &Asked<'_>, room: &LiveRoom, by_cookie: bool) -> Result<(Re
         limit(asked, room, Subject::Visitor(genuine.visitor))?;
     }
     let (place, mut status) = asked.api.gate.ask(room, &genuine, asked.caller.address).await;
-    if let Place::Limited { retry_after } = place {
+    if let Place::Limited { retry_after } = place
+        && !room.view().is_open()
+    {
         return Err(super::enqueue::over_limit(&room.view().settings, retry_after));
     }
     // A place that is gone has no token any more, but the answer always carries one.

@@ -37,10 +37,9 @@ async fn is_ready(room: &LiveRoom, genuine: &Genuine) -> bool {
     let by_token = || stay_of(&genuine.claims).is_some_and(|stay| stay.until > room.now());
     match room.claim(genuine.visitor, ticket).await {
         Ok(Standing::Ready(_)) => true,
-        // The store forgot the stay, or never had it: the signed token knows better.
-        Ok(Standing::Unknown) | Err(Unavailable) => by_token() || room.view().is_open(),
-        // Where everybody is forwarded, everybody may be served.
-        Ok(Standing::Waiting { .. }) => room.view().is_open(),
+        // Who answers forgot the stay, or never heard of it and still has the place in its line: the signed token knows
+        // better. Where everybody is forwarded, everybody may be served.
+        Ok(Standing::Unknown | Standing::Waiting { .. }) | Err(Unavailable) => by_token() || room.view().is_open(),
         Ok(Standing::Spent) => false,
     }
 }

@@ -172,12 +172,17 @@ impl App {
 
     /// Whether it would answer as a process does that has run for a while: origins are known, and so is every line.
     pub fn is_settled(&self) -> bool {
-        self.state.check().is_ok() && self.has_met_store()
+        self.state.check().is_ok() && self.has_met_store() && self.is_caught_up()
     }
 
     /// Whether every line is known.
     pub fn has_met_store(&self) -> bool {
         self.rooms.all().iter().all(|room| room.view().is_connected())
+    }
+
+    /// Whether every finished stay is known too: of very many, one call tells a part.
+    pub fn is_caught_up(&self) -> bool {
+        self.rooms.all().iter().all(|room| room.is_caught_up())
     }
 
     /// How long an idle connection may stay, once the listeners are a successor's: after that it would have been closed

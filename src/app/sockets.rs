@@ -16,6 +16,8 @@ use tokio::time::{sleep, timeout};
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// So long a fresh process looks for its store before it listens all the same.
 const MEET_STORE: Duration = Duration::from_secs(1);
+/// So long it then learns who has finished: whoever did would pass once more.
+const CATCH_UP: Duration = Duration::from_secs(10);
 /// So long a successor looks for its store and its origins before it listens all the same: they may be down.
 const BECOME_READY: Duration = Duration::from_secs(10);
 /// Binding is a matter of milliseconds, unless somebody else has the address.
@@ -67,7 +69,12 @@ impl ServiceWithDependents for Sockets {
         let inherited = self.inherited.take();
         match &inherited {
             // Who came now would be sent to wait in a line that isn't known yet.
-            None => wait_for(MEET_STORE, || self.app.has_met_store()).await,
+            None => {
+                wait_for(MEET_STORE, || self.app.has_met_store()).await;
+                if self.app.has_met_store() {
+                    wait_for(CATCH_UP, || self.app.is_caught_up()).await;
+                }
+            }
             // Until then the predecessor answers everybody.
             Some(_) => wait_for(BECOME_READY, || self.app.is_settled()).await,
         }

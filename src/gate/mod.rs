@@ -15,6 +15,7 @@ mod status;
 pub use decision::{Decision, Guest};
 pub use facts::{Facts, Shown, Source};
 pub use kind::Kind;
+use place::age_seconds;
 pub use place::{Contact, Place, find, new_claims, stay_of};
 pub use status::{State, Status};
 
@@ -25,7 +26,11 @@ use crate::token::{Claims, Keyring, Verified};
 use arc_swap::ArcSwap;
 use pace::Polls;
 use prometheus::IntCounter;
+use std::cmp::Reverse;
 use std::sync::Arc;
+
+/// So many of the tokens that a request shows are looked at, one after the other.
+const TRIED: usize = 4;
 
 /// The gate: keys to read and sign tokens with.
 pub struct Gate {
@@ -60,21 +65,26 @@ impl Gate {
 
     /// Decides about a request to a guarded path.
     pub async fn decide(&self, room: &LiveRoom, facts: &Facts<'_>) -> Decision {
-        let Some(genuine) = self.best(room, facts.tokens) else {
-            return self.newcomer(room, facts, None).await;
-        };
-        let contact =
-            Contact { visitor: genuine.visitor, address: facts.address, expired: genuine.expired, extends: true };
-        let place = find(room, genuine.claims.clone(), contact).await;
-        match place {
-            Place::Ready { claims, just_now } => {
-                let reason = if just_now { Reason::Claimed } else { Reason::Ready };
-                Decision::Pass(self.guest(claims, &genuine, facts), reason)
+        // One that is of no use any more takes nothing from the others: an old address may hold an old token.
+        for genuine in self.genuine(room, facts.tokens).into_iter().take(TRIED) {
+            let contact =
+                Contact { visitor: genuine.visitor, address: facts.address, expired: genuine.expired, extends: true };
+            match find(room, genuine.claims.clone(), contact).await {
+                Place::Ready { claims, just_now } => {
+                    let reason = if just_now { Reason::Claimed } else { Reason::Ready };
+                    return Decision::Pass(self.guest(claims, &genuine, facts), reason);
+                }
+                Place::Waiting { claims, position } => {
+                    return self.waiting(room, facts, &genuine, claims, position).await;
+                }
+                Place::Limited { retry_after } => {
+                    let forwards = forwards_all(&room.view()).map(Decision::Forward);
+                    return forwards.unwrap_or(Decision::TooMany { retry_after });
+                }
+                Place::Gone => {}
             }
-            Place::Waiting { claims, position } => self.waiting(room, facts, &genuine, claims, position).await,
-            Place::Limited { retry_after } => Decision::TooMany { retry_after },
-            Place::Gone => self.newcomer(room, facts, None).await,
         }
+        self.newcomer(room, facts, None).await
     }
 
     /// Answers a question about a place: `None` without a genuine token.
@@ -111,13 +121,29 @@ impl Gate {
         self.keys.load().sign(claims)
     }
 
-    /// The best genuine token: the one that says ready for the longest, else the lowest ticket, else the newest. Foreign
-    /// bearers are the site's own.
+    /// The best genuine token, if there is one.
     pub fn best(&self, room: &LiveRoom, tokens: &[Shown<'_>]) -> Option<Genuine> {
+        self.genuine(room, tokens).into_iter().next()
+    }
+
+    /// The genuine tokens, the best first: those that say ready, for the longest, then the places that are kept, the lowest
+    /// ticket and then the newest token first; then what is over as far as it says itself. Foreign bearers are the site's
+    /// own.
+    fn genuine(&self, room: &LiveRoom, tokens: &[Shown<'_>]) -> Vec<Genuine> {
         let genuine = tokens.iter().filter_map(|shown| self.read(room, shown.token).ok());
-        genuine.filter(|found| !room.is_revoked(found.visitor, found.claims.ticket())).max_by_key(|found| {
-            (found.claims.ready_until(), std::cmp::Reverse(found.claims.ticket()), found.claims.issued())
-        })
+        let mut genuine: Vec<_> =
+            genuine.filter(|found| !room.is_revoked(found.visitor, found.claims.ticket())).collect();
+        if genuine.len() > 1 {
+            let (now, retention) = (room.now(), room.view().settings.retention());
+            genuine.sort_by_cached_key(|Genuine { claims, .. }| {
+                let is_good = match claims.ready_until() {
+                    Some(until) => until > now,
+                    None => age_seconds(claims, now) <= retention,
+                };
+                Reverse((is_good, claims.ready_until(), Reverse(claims.ticket()), claims.issued()))
+            });
+        }
+        genuine
     }
 
     fn guest(&self, claims: Claims, shown: &Genuine, facts: &Facts<'_>) -> Guest {

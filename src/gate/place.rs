@@ -206,6 +206,6 @@ pub fn stay_of(claims: &Claims) -> Option<Stay> {
     Some(Stay { since: claims.turn_taken()?, until: claims.ready_until()? })
 }
 
-fn age_seconds(claims: &Claims, now: Time) -> u64 {
+pub(super) fn age_seconds(claims: &Claims, now: Time) -> u64 {
     now.ms_since(claims.issued()) / 1000
 }

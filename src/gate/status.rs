@@ -55,7 +55,7 @@ impl Status {
         let (state, position, expires_at) = match place {
             Place::Ready { claims, .. } => (State::Ready, None, claims.ready_until()),
             // Nobody has to wait any more: the page goes in.
-            Place::Waiting { .. } if view.is_open() => (State::Ready, None, None),
+            Place::Waiting { .. } | Place::Limited { .. } if view.is_open() => (State::Ready, None, None),
             Place::Waiting { position, .. } => (state_of(settings.mode), Some(*position), None),
             Place::Gone | Place::Limited { .. } => (State::Unknown, None, None),
         };

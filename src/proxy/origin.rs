@@ -205,6 +205,10 @@ fn health_check(site: &Site) -> Box<dyn HealthCheck + Send + Sync> {
     let is_tls = site.origins.first().is_some_and(|origin| origin.tls);
     let mut check = HttpHealthCheck::new(&host, is_tls);
     check.consecutive_failure = failures;
+    check.validator = Some(Box::new(|answer| match answer.status.as_u16() {
+        200..=399 => Ok(()),
+        status => Error::e_explain(ErrorType::CustomCode("unhealthy", status), "health check"),
+    }));
     if let Ok(uri) = path.parse() {
         check.req.set_uri(uri);
     }

@@ -1,17 +1,18 @@
 //! What waits to be handed up with the next sync: the latest of each kind per visitor, bounded.
 
 use crate::queue::{Heartbeat, Renewal, Report, Ticket, Visitor};
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 /// More visitors than this are not kept: they are heard from again at their next poll.
 const LIMIT: usize = 1_000_000;
 
-/// Reports in the making.
+/// Reports in the making. First in, first out, so that a caller knows which sync carries its own.
 #[derive(Debug, Default)]
 pub struct Pending {
-    heartbeats: HashMap<Visitor, Heartbeat>,
-    renewals: HashMap<(Visitor, Ticket), Renewal>,
+    heartbeats: InOrder<Visitor, Heartbeat>,
+    renewals: InOrder<(Visitor, Ticket), Renewal>,
     finished: Vec<(Visitor, Ticket)>,
 }
 
@@ -24,27 +25,19 @@ pub struct Batch {
 }
 
 impl Pending {
-    pub fn heartbeat(&mut self, heartbeat: Heartbeat) {
-        if self.heartbeats.len() < LIMIT || self.heartbeats.contains_key(&heartbeat.visitor) {
-            let kept = self.heartbeats.entry(heartbeat.visitor).or_insert(heartbeat);
-            if heartbeat.ticket <= kept.ticket {
-                *kept = heartbeat;
-            }
-        }
+    /// Answers with the calls that go before the one which carries it.
+    pub fn heartbeat(&mut self, heartbeat: Heartbeat) -> u64 {
+        self.heartbeats.put(heartbeat.visitor, heartbeat, |kept| heartbeat.ticket <= kept.ticket)
     }
 
-    /// Of two accounts of a stay the longer one counts.
-    pub fn renewal(&mut self, renewal: Renewal) {
-        if self.renewals.len() < LIMIT {
-            let kept = self.renewals.entry((renewal.visitor, renewal.ticket)).or_insert(renewal);
-            if renewal.stay.until > kept.stay.until {
-                *kept = renewal;
-            }
-        }
+    /// Of two accounts of a stay the longer one counts. Answers as [`Pending::heartbeat`].
+    pub fn renewal(&mut self, renewal: Renewal) -> u64 {
+        let key = (renewal.visitor, renewal.ticket);
+        self.renewals.put(key, renewal, |kept| renewal.stay.until > kept.stay.until)
     }
 
     pub fn finish(&mut self, visitor: Visitor, ticket: Ticket) {
-        self.renewals.remove(&(visitor, ticket));
+        self.renewals.kept.remove(&(visitor, ticket));
         if self.finished.len() < LIMIT {
             self.finished.push((visitor, ticket));
         }
@@ -52,15 +45,15 @@ impl Pending {
 
     /// Whether there is more than one call may carry.
     pub fn overflows(&self) -> bool {
-        let most = self.heartbeats.len().max(self.renewals.len()).max(self.finished.len());
+        let most = self.heartbeats.kept.len().max(self.renewals.kept.len()).max(self.finished.len());
         most > Report::CHUNK
     }
 
     /// Takes what one call may carry.
     pub fn take(&mut self) -> Batch {
         Batch {
-            heartbeats: take_some(&mut self.heartbeats),
-            renewals: take_some(&mut self.renewals),
+            heartbeats: self.heartbeats.take(),
+            renewals: self.renewals.take(),
             finished: self.finished.drain(..self.finished.len().min(Report::CHUNK)).collect(),
         }
     }
@@ -68,21 +61,72 @@ impl Pending {
     /// Takes back what could not be handed up; what came in meanwhile is newer.
     pub fn put_back(&mut self, batch: Batch) {
         for heartbeat in batch.heartbeats {
-            self.heartbeats.entry(heartbeat.visitor).or_insert(heartbeat);
+            self.heartbeats.put_back(heartbeat.visitor, heartbeat, |_| false);
         }
         for renewal in batch.renewals {
-            self.renewal(renewal);
+            let key = (renewal.visitor, renewal.ticket);
+            self.renewals.put_back(key, renewal, |kept| renewal.stay.until > kept.stay.until);
         }
         self.finished.extend(batch.finished);
     }
 }
 
-fn take_some<K: Copy + Eq + Hash, T: Copy>(map: &mut HashMap<K, T>) -> Vec<T> {
-    if map.len() <= Report::CHUNK {
-        return std::mem::take(map).into_values().collect();
+/// One report per key, in the order in which they came.
+#[derive(Debug)]
+struct InOrder<K, T> {
+    kept: HashMap<K, T>,
+    /// The keys, and some that are gone; bounded like the reports.
+    order: VecDeque<K>,
+}
+
+impl<K, T> Default for InOrder<K, T> {
+    fn default() -> Self {
+        Self { kept: HashMap::new(), order: VecDeque::new() }
     }
-    let keys: Vec<K> = map.keys().take(Report::CHUNK).copied().collect();
-    keys.iter().filter_map(|key| map.remove(key)).collect()
+}
+
+impl<K: Copy + Eq + Hash, T: Copy> InOrder<K, T> {
+    fn put(&mut self, key: K, report: T, replaces: impl Fn(&T) -> bool) -> u64 {
+        let calls = self.order.len() / Report::CHUNK;
+        if self.insert(key, report, replaces) {
+            self.order.push_back(key);
+        }
+        calls as u64
+    }
+
+    fn put_back(&mut self, key: K, report: T, replaces: impl Fn(&T) -> bool) {
+        if self.insert(key, report, replaces) {
+            self.order.push_front(key);
+        }
+    }
+
+    /// `true`: there was none.
+    fn insert(&mut self, key: K, report: T, replaces: impl Fn(&T) -> bool) -> bool {
+        let is_full = self.order.len() >= LIMIT;
+        match self.kept.entry(key) {
+            Entry::Occupied(mut kept) => {
+                if replaces(kept.get()) {
+                    kept.insert(report);
+                }
+                false
+            }
+            Entry::Vacant(_) if is_full => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(report);
+                true
+            }
+        }
+    }
+
+    fn take(&mut self) -> Vec<T> {
+        let mut some = Vec::new();
+        while some.len() < Report::CHUNK
+            && let Some(key) = self.order.pop_front()
+        {
+            some.extend(self.kept.remove(&key));
+        }
+        some
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +180,11 @@ mod tests {
             visitor[..8].copy_from_slice(&n.to_be_bytes());
             pending.heartbeat(Heartbeat { visitor: Visitor(visitor), ..heartbeat(0, n) });
         }
+        assert_eq!(pending.heartbeat(heartbeat(255, 1)), 2, "two calls go before");
+        let first = pending.take();
+        assert_eq!(first.heartbeats[0].ticket, Ticket(0), "first in, first out");
+        pending.put_back(first);
         let sizes = [(); 4].map(|()| (pending.overflows(), pending.take().heartbeats.len()));
-        assert_eq!(sizes, [(true, 500), (true, 500), (false, 200), (false, 0)]);
+        assert_eq!(sizes, [(true, 500), (true, 500), (false, 201), (false, 0)]);
     }
 }

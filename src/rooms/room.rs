@@ -61,6 +61,8 @@ pub struct LiveRoom {
     limited: Mutex<HashMap<(Visitor, Ticket), Time>>,
     metrics: RoomMetrics,
     outlived: AtomicBool,
+    /// Whether everything that was news to a fresh instance came down once.
+    pub(super) caught_up: AtomicBool,
     /// How many syncs were begun: a heartbeat goes up with the next one.
     begun: AtomicU64,
     /// How many were finished, for those who wait for one.
@@ -84,6 +86,7 @@ impl LiveRoom {
             limited: Mutex::default(),
             metrics: spec.metrics.clone(),
             outlived: AtomicBool::new(false),
+            caught_up: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             done: watch::Sender::new(0),
         }
@@ -128,13 +131,15 @@ impl LiveRoom {
     /// Gathers a first registration and waits for the sync that carries it: so that who is told a place has it.
     pub async fn register(&self, heartbeat: Heartbeat) -> Registration {
         self.heard_of(heartbeat.ticket);
+        let key = (heartbeat.visitor, heartbeat.ticket);
+        // An earlier refusal is not this one's.
+        self.lock_limited().remove(&key);
         let carried_by = {
             let mut pending = self.pending();
             self.metrics.heartbeats.inc();
-            pending.heartbeat(heartbeat);
-            self.begun.load(Ordering::SeqCst) + 1
+            let before = pending.heartbeat(heartbeat);
+            self.begun.load(Ordering::SeqCst) + 1 + before
         };
-        let key = (heartbeat.visitor, heartbeat.ticket);
         match self.is_carried(carried_by).await {
             true if self.lock_limited().contains_key(&key) => Registration::Limited,
             true => Registration::Done,
@@ -156,13 +161,18 @@ impl LiveRoom {
         self.outlived.swap(false, Ordering::Relaxed)
     }
 
+    /// Whether every stay that was finished before this instance began is known.
+    pub fn is_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Relaxed)
+    }
+
     /// Gathers the extension of a stay; it goes up with the next sync, whose number is the answer.
     pub fn renew(&self, renewal: Renewal) -> u64 {
         self.metrics.renewals.inc();
         self.stays().note(renewal.visitor, renewal.ticket, renewal.stay);
         let mut pending = self.pending();
-        pending.renewal(renewal);
-        self.begun.load(Ordering::SeqCst) + 1
+        let before = pending.renewal(renewal);
+        self.begun.load(Ordering::SeqCst) + 1 + before
     }
 
     /// Waits for the sync of that number, but not for long.
@@ -240,7 +250,9 @@ impl LiveRoom {
             revoked.keys().copied().collect()
         };
         let mut pending = self.pending();
-        stays.into_iter().for_each(|renewal| pending.renewal(renewal));
+        for renewal in stays {
+            pending.renewal(renewal);
+        }
         revoked.into_iter().for_each(|(visitor, ticket)| pending.finish(visitor, ticket));
     }
 }

@@ -7,6 +7,7 @@ use crate::queue::{Change, HOLD_SECONDS, Known, Rate, Report, Settings, Snapshot
 use crate::store::StoreError;
 use crate::store::fallback::AWAY_AFTER_MS;
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -108,8 +109,8 @@ impl LiveRoom {
             let sent = self.clock().own_micros();
             match self.store.sync(self.reference(&defaults), &report).await {
                 Ok(synced) => {
-                    let more = synced.more;
-                    if synced.alone {
+                    let (more, alone) = (synced.more, synced.alone);
+                    if alone {
                         self.go_alone(state, synced, &defaults);
                     } else {
                         self.clock().learn(synced.snapshot.taken, sent, self.clock().own_micros());
@@ -117,6 +118,7 @@ impl LiveRoom {
                     }
                     self.done.send_replace(begun);
                     if is_last && !more && state.restore.is_none() {
+                        self.caught_up.fetch_or(!alone, Ordering::Relaxed);
                         return;
                     }
                 }

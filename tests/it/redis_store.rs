@@ -253,6 +253,29 @@ async fn a_failover_leads_to_the_new_primary() {
 }
 
 #[tokio::test]
+async fn a_primary_that_was_replaced_while_it_was_silent_is_left_before_it_is_told() {
+    let mut group = RedisSentinel::start().await;
+    let store = store(&group.url());
+    eventually(SOON, async || works(&store).await).await;
+    let before = group.primary_port().await;
+    group.primary.stall();
+    group.await_new_primary(before).await;
+    group.primary.resume();
+    // The sentinel demotes it some eight seconds later, and with that its writes are lost.
+    let present = group.present_primary().await.connection().await;
+    let syncs = async || -> Option<u64> {
+        let number = redis::cmd("HGET").arg(&["gk:{faults}:state", "seq"]).query_async(&mut present.clone()).await;
+        number.unwrap()
+    };
+    let before = syncs().await;
+    eventually(Duration::from_secs(4), async || {
+        let _maybe_to_the_old_one = sync(&store).await;
+        (syncs().await > before).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_demoted_server_is_unavailable_until_it_may_write_again() {
     let redis = Redis::start().await;
     let store = store(&redis.url());

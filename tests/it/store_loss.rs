@@ -1,10 +1,13 @@
 //! Redis goes away: who is inside stays in, who waits keeps the place, and `on_store_failure` says who else gets in.
 
-use crate::support::client::{Api, Browser};
+use crate::support::client::{Api, Browser, plain, try_send};
 use crate::support::gatekeeper::{FULL_KEY, Gatekeeper, Setup};
 use crate::support::origin::Origin;
 use crate::support::redis::Redis;
 use crate::support::{SOON, eventually};
+use gatekeeper::queue::{self, Report, Settings, Ticket};
+use gatekeeper::store::redis::{RedisStore, Target};
+use gatekeeper::store::{RoomRef, Store};
 use http::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -287,4 +290,57 @@ async fn a_turn_that_the_store_forgot_is_finished_once_all_the_same() {
         assert_eq!(house.api.status(&line[0].jwt).await.json()["state"], "unknown");
     }
     house.end().await;
+}
+
+/// More than one call tells, finished before anybody of this test.
+const FINISHED_BEFORE: u64 = 20_000;
+
+#[tokio::test]
+async fn an_instance_that_begins_knows_who_has_finished_before_it_answers() {
+    let house = house("hold", "admission_limit = 1000, admission_frequency = 1").await;
+    let store = RedisStore::new(Target::parse(&house.redis.url(), None).unwrap(), SOON);
+    let defaults = Settings::default();
+    for part in 0..FINISHED_BEFORE / 1000 {
+        let finished = (0..1000).map(|n| (queue::Visitor([7; 16]), Ticket(part * 1000 + n + 1))).collect();
+        let report = Report { instance: 9, finished, ..Report::default() };
+        store.sync(RoomRef { name: "checkout", defaults: &defaults }, &report).await.unwrap();
+    }
+    let mut guest = house.enqueue(["a"]).await;
+    house.admit(&mut guest, 1, SOON).await;
+    assert_eq!(house.api.finish(&guest[0].jwt).await.json()["status"], "ready_cleared");
+    house.api.set_config(json!({ "mode": "pause" })).await;
+    house.gate.kill();
+    let again = house.gate.beside(&[]);
+    let request = plain().build().unwrap().get(again.url("/in")).header("jwt", &guest[0].jwt);
+    let first = eventually(SOON * 2, async || try_send(request.try_clone().unwrap()).await.ok()).await;
+    assert_eq!((first.status, house.origin.hits().len()), (503, 0), "{}", first.text());
+}
+
+#[tokio::test]
+async fn verify_believes_the_token_that_another_instance_gave_alone() {
+    let (redis, origin) = (Redis::start().await, Origin::start().await);
+    let settings = "admission_limit = 2, admission_frequency = 2, ip_status_polling_limit = 100000";
+    let mut gates = Vec::new();
+    for _ in 0..2 {
+        gates.push(Gatekeeper::start(Setup::before(origin.addr()).settings(settings).on_store(&redis.url())).await);
+    }
+    for gate in &gates {
+        let known = async || gate.metrics().await.value("gatekeeper_store_up", &[]) == Some(1.0);
+        eventually(SOON, async || known().await.then_some(())).await;
+    }
+    redis.stall();
+    for gate in &gates {
+        eventually(SOON * 2, async || (gate.metrics().await.sum("gatekeeper_alone", &[]) >= 1.0).then_some(())).await;
+    }
+    let [here, there] = [0, 1].map(|n| Api::new(&gates[n].url(""), FULL_KEY));
+    for n in 0..25 {
+        assert_eq!(here.enqueue(&format!("before-{n}")).await.status, 200);
+    }
+    let waiting = here.enqueue("ann").await.json()["jwt"].as_str().unwrap().to_owned();
+    let ready = eventually(PERIOD, async || {
+        let told = there.status(&waiting).await.json();
+        (told["ready"] == true).then(|| told["jwt_token"].as_str().unwrap().to_owned())
+    })
+    .await;
+    assert_eq!(here.verify(&ready).await.json()["ready"], true, "her place is in the line of this instance too");
 }

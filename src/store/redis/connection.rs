@@ -2,12 +2,13 @@
 //!
 //! Promises: no call takes longer than the timeout; a connection that broke, that leads to a server which may no longer
 //! write, or over which three waves of calls in a row got no answer, is replaced; only one new one is made at a time, in
-//! a task of its own, so that no caller's deadline cuts it short. The driver's own reconnecting manager isn't used: its
+//! a task of its own, so that no caller's deadline cuts it short. Behind sentinels, whom they name counts: a primary that
+//! they replaced while it was silent takes writes for some seconds more, and loses them. The driver's own reconnecting manager isn't used: its
 //! callers wait out its back-off, it keeps silent and demoted connections, and it knows no sentinels.
 //!
 //! No call is sent a second time after a loss: it may have run, and who finishes a turn must hear so only once.
 
-use super::dial::{Link, dial};
+use super::dial::{Address, Link, dial, primary};
 use super::errors::{Sign, sign, store_error};
 use super::scripts::Invocation;
 use super::target::Target;
@@ -24,6 +25,9 @@ const SILENT_WAVES: u32 = 3;
 /// After a failed attempt the next one waits so long; callers get the error meanwhile.
 const REST: Duration = Duration::from_millis(50);
 
+/// How often sentinels are asked whether the primary is still the same.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
 /// A connection that replaces itself.
 pub struct Connection {
     target: Arc<Target>,
@@ -38,6 +42,12 @@ enum State {
     Up(Arc<Up>),
     /// The last attempt failed.
     Resting(StoreError),
+}
+
+impl State {
+    fn is(&self, this: &Arc<Up>) -> bool {
+        matches!(self, Self::Up(up) if Arc::ptr_eq(up, this))
+    }
 }
 
 struct Up {
@@ -114,16 +124,20 @@ impl Connection {
         }
     }
 
-    /// Forgets this connection; the next caller starts a new one. Does nothing where somebody was faster.
     fn replace(&self, lost: &Arc<Up>) {
-        self.state.send_if_modified(|state| {
-            let current = matches!(state, State::Up(up) if Arc::ptr_eq(up, lost));
-            if current {
-                *state = State::Idle;
-            }
-            current
-        });
+        replace(&self.state, lost);
     }
+}
+
+/// Forgets this connection; the next caller starts a new one. Does nothing where somebody was faster.
+fn replace(state: &watch::Sender<State>, lost: &Arc<Up>) {
+    state.send_if_modified(|state| {
+        let current = state.is(lost);
+        if current {
+            *state = State::Idle;
+        }
+        current
+    });
 }
 
 async fn exchange(link: &Link, request: &Request<'_>) -> RedisResult<Value> {
@@ -139,14 +153,34 @@ async fn exchange(link: &Link, request: &Request<'_>) -> RedisResult<Value> {
 
 /// Makes a connection and says so.
 async fn connect(target: Arc<Target>, timeout: Duration, state: Arc<watch::Sender<State>>) {
+    let named = primary(&target).await;
     match dial(&target, timeout).await {
         Ok(link) => {
-            state.send_replace(State::Up(Arc::new(Up { link, silent: AtomicU32::new(0) })));
+            let up = Arc::new(Up { link, silent: AtomicU32::new(0) });
+            state.send_replace(State::Up(Arc::clone(&up)));
+            if named.is_some() {
+                keep_to_primary(&target, named, &up, &state).await;
+            }
         }
         Err(error) => {
             state.send_replace(State::Resting(store_error(&error)));
             tokio::time::sleep(REST).await;
             state.send_replace(State::Idle);
+        }
+    }
+}
+
+/// Replaces the connection when the sentinels name somebody else; ends with it.
+async fn keep_to_primary(target: &Target, named: Option<Address>, up: &Arc<Up>, state: &watch::Sender<State>) {
+    let mut changes = state.subscribe();
+    loop {
+        let is_gone = changes.wait_for(|state| !state.is(up));
+        if tokio::time::timeout(ASK_EVERY, is_gone).await.is_ok() {
+            return;
+        }
+        let now = primary(target).await;
+        if now.is_some() && now != named {
+            return replace(state, up);
         }
     }
 }

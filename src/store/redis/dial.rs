@@ -23,6 +23,9 @@ const USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests that may wait for the socket at the same time.
 const PIPELINE: usize = 1024;
 
+/// Host and port.
+pub type Address = (String, u16);
+
 /// An open connection, shared by all tasks.
 #[derive(Clone)]
 pub enum Link {
@@ -52,6 +55,18 @@ pub async fn dial(target: &Target, timeout: Duration) -> RedisResult<Link> {
         }
     };
     within(DIAL_TIMEOUT, connecting).await
+}
+
+/// Whom the sentinels name now; `None` where there are none, or where none of them answers.
+pub async fn primary(target: &Target) -> Option<Address> {
+    let Target::Sentinel { nodes, master, login, tls, ca } = target else { return None };
+    let primary = Primary { master, login, tls: *tls, ca: ca.as_deref() };
+    for sentinel in nodes {
+        if let Ok(Ok(address)) = tokio::time::timeout(CONNECT_TIMEOUT, primary.address_by(sentinel)).await {
+            return Some(address);
+        }
+    }
+    None
 }
 
 async fn direct(node: ConnectionInfo, ca: Option<&[u8]>) -> RedisResult<Link> {
@@ -129,14 +144,17 @@ impl Primary<'_> {
     }
 
     async fn named_by(&self, sentinel: &ConnectionInfo) -> RedisResult<Link> {
+        let (host, port) = self.address_by(sentinel).await?;
+        self.connect(host, port).await
+    }
+
+    async fn address_by(&self, sentinel: &ConnectionInfo) -> RedisResult<Address> {
         let sentinel = direct(sentinel.clone(), self.ca).await?;
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(self.master);
         let answer = within(CONNECT_TIMEOUT, sentinel.send(&question)).await?;
-        let Some((host, port)) = redis::from_redis_value::<Option<(String, u16)>>(answer)? else {
-            return Err((ErrorKind::MasterNameNotFoundBySentinel, "no such master").into());
-        };
-        self.connect(host, port).await
+        redis::from_redis_value::<Option<Address>>(answer)?
+            .ok_or_else(|| (ErrorKind::MasterNameNotFoundBySentinel, "no such master").into())
     }
 
     async fn connect(&self, host: String, port: u16) -> RedisResult<Link> {
