@@ -168,6 +168,7 @@ mod tests {
             "get /docs",
             "get /redoc",
             "get /openapi.json",
+            "get /jwks.json",
         ];
         assert_eq!(calls, expected.iter().map(ToString::to_string).collect());
     }

@@ -9,6 +9,7 @@ pub mod docs;
 mod enqueue;
 mod finish;
 mod health;
+mod jwks;
 pub mod problem;
 mod reply;
 mod status;
@@ -50,13 +51,14 @@ enum Call {
     Docs,
     Redoc,
     OpenApi,
+    Jwks,
 }
 
 /// A path, what it is called by, what its `Allow` says.
 type Route = (&'static str, &'static str, Call);
 
 /// The whole API.
-const ROUTES: [Route; 10] = [
+const ROUTES: [Route; 11] = [
     ("/queue/enqueue", "POST, OPTIONS", Call::Enqueue),
     ("/queue/status", "GET, HEAD, OPTIONS", Call::Status),
     ("/queue/verify", "GET, HEAD, OPTIONS", Call::Verify),
@@ -67,6 +69,7 @@ const ROUTES: [Route; 10] = [
     ("/docs", "GET, HEAD, OPTIONS", Call::Docs),
     ("/redoc", "GET, HEAD, OPTIONS", Call::Redoc),
     ("/openapi.json", "GET, HEAD, OPTIONS", Call::OpenApi),
+    ("/jwks.json", "GET, HEAD, OPTIONS", Call::Jwks),
 ];
 
 /// Who calls, as the front door sees it.
@@ -100,7 +103,9 @@ pub fn own_path<'a>(path: &'a str, configured: &str) -> Option<(String, &'a str)
     if !configured.is_empty() {
         return below(path, configured).map(|rest| (configured.to_owned(), rest));
     }
-    let is_ours = path == "/queue" || path.starts_with("/queue/") || ROUTES.iter().any(|(known, ..)| *known == path);
+    // At the root a site may have keys of its own.
+    let is_known = |(known, _, call): &Route| *known == path && *call != Call::Jwks;
+    let is_ours = path == "/queue" || path.starts_with("/queue/") || ROUTES.iter().any(is_known);
     is_ours.then(|| (String::new(), path))
 }
 
@@ -158,7 +163,7 @@ impl Api {
             Call::Enqueue | Call::Status | Call::Verify | Call::Finish | Call::Config => {
                 auth::room(&asked, Scope::Browser).ok()
             }
-            Call::Health | Call::Ready | Call::Docs | Call::Redoc | Call::OpenApi => None,
+            Call::Health | Call::Ready | Call::Docs | Call::Redoc | Call::OpenApi | Call::Jwks => None,
         }
     }
 
@@ -174,6 +179,7 @@ impl Api {
             Call::Ready => Ok(health::ready(self.readiness.as_ref())),
             Call::Docs => Ok(reply::page(SWAGGER.get_or_init(docs::swagger_page))),
             Call::Redoc => Ok(reply::page(REDOC.get_or_init(docs::redoc_page))),
+            Call::Jwks => Ok(jwks::jwks(asked)),
             Call::OpenApi => Ok(reply::json_text(StatusCode::OK, docs::openapi(&asked.caller.prefix))),
         }
     }

@@ -24,6 +24,7 @@ pub fn page(page: &Page) -> Response<Bytes> {
     let mut response = build(StatusCode::OK, "text/html; charset=utf-8", Bytes::from(page.html.clone()));
     if let Ok(policy) = HeaderValue::from_str(&page.csp) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        response.headers_mut().insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     }
     response
 }

@@ -86,7 +86,8 @@ async fn told(asked: &Asked<'_>, room: &LiveRoom, by_cookie: bool) -> Result<(Re
     if by_cookie {
         limit(asked, room, Subject::Visitor(genuine.visitor))?;
     }
-    let (place, mut status) = asked.api.gate.ask(room, &genuine, asked.caller.address).await;
+    let cap = if by_cookie { asked.caller.config.tokens.max_addresses_per_token } else { 0 };
+    let (place, mut status) = asked.api.gate.ask(room, &genuine, asked.caller.address, cap).await;
     if let Place::Limited { retry_after } = place
         && !room.view().is_open()
     {

@@ -1,12 +1,12 @@
-//! The keys that sign tokens: from the configuration, or made once and kept in `state_dir`.
+//! The keys that sign tokens: from the configuration and the files it names, or made once and kept in `state_dir`.
 
 use super::StartError;
 use crate::config::Config;
-use crate::token::Keyring;
+use crate::token::{BadSigningKey, Keyring};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// The file in `state_dir` that holds the secret.
@@ -14,8 +14,8 @@ const FILE: &str = "secret";
 /// A secret made for this process alone: kept over reloads.
 static FOR_THIS_PROCESS: OnceLock<String> = OnceLock::new();
 
-/// The ring of the configured secrets; where there are none, of one of our own (the embedded store only: `config` sees to
-/// that).
+/// The ring of the configured keys and secrets; where there are no secrets, with one of our own (the embedded store only:
+/// `config` sees to that).
 pub fn keyring(config: &Config) -> Result<Keyring, StartError> {
     let mut secrets: Vec<String> = config.tokens.secrets.iter().map(|secret| secret.expose().to_owned()).collect();
     if secrets.is_empty() {
@@ -26,13 +26,30 @@ pub fn keyring(config: &Config) -> Result<Keyring, StartError> {
     }
     let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
     let id_secret = config.tokens.id_secret.as_ref().map(crate::config::Secret::expose);
-    Keyring::new(&secrets, id_secret)
-        .map_err(|error| StartError::one(format!("{}{error}", config.place_of(error.setting()))))
+    let ring = Keyring::new(&secrets, id_secret)
+        .map_err(|error| StartError::one(format!("{}{error}", config.place_of(error.setting()))))?;
+    with_pairs(ring, config)
 }
 
-/// Whether the configured secrets will do; makes none.
+/// Whether the configured keys will do; keeps none.
 pub fn configured(config: &Config) -> Result<(), StartError> {
-    if config.tokens.secrets.is_empty() { Ok(()) } else { keyring(config).map(|_| ()) }
+    if !config.tokens.secrets.is_empty() {
+        return keyring(config).map(|_| ());
+    }
+    let any = Keyring::new(&[&crate::random::secret()], None).map_err(|error| StartError::one(error.to_string()))?;
+    with_pairs(any, config).map(|_| ())
+}
+
+fn with_pairs(ring: Keyring, config: &Config) -> Result<Keyring, StartError> {
+    let read = |(index, path): (usize, &PathBuf)| {
+        let setting = format!("tokens.signing_keys[{index}]");
+        let place = config.place_of(&setting);
+        fs::read_to_string(path)
+            .map_err(|error| StartError::one(format!("{place}{setting}: {}: {error}", path.display())))
+    };
+    let pems = config.tokens.signing_keys.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+    ring.signing_with(&pems)
+        .map_err(|error: BadSigningKey| StartError::one(format!("{}{error}", config.place_of(&error.setting))))
 }
 
 /// Visitors are known in the store by a secret of its own, or else the last of `secrets`: one that is dropped without

@@ -1,6 +1,7 @@
 //! The composition root: makes everything, hands it to everything, and changes it on reload. The only place that knows
 //! all of it.
 
+mod certificates;
 mod connections;
 mod drain;
 mod keys;
@@ -37,6 +38,7 @@ use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::metrics::{Metrics, RoomMetrics};
 use crate::telemetry::words::ReloadResult;
 use arc_swap::ArcSwap;
+use certificates::Certificates;
 use lifecycle::Leaving;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +57,7 @@ pub struct App {
     pub state: Arc<State>,
     /// Whether this process took over, or is about to, from one that still runs.
     pub successor: bool,
+    certificates: Certificates,
     pages: Arc<ArcSwap<Vec<Arc<Page>>>>,
     room_metrics: Arc<ArcSwap<HashMap<String, RoomMetrics>>>,
     access_log: Option<Arc<AccessLog>>,
@@ -108,6 +111,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let keyring = keys::keyring(&config)?;
         let pages = load_pages(&config)?;
+        let certificates = Certificates::load(&config)?;
         let target = target::of(&config)?;
         let timeout = Duration::from_millis(config.store.timeout_ms);
         let directory = config.server.state_dir.as_deref();
@@ -143,6 +147,7 @@ impl App {
             memory: opened.memory,
             state: Arc::default(),
             successor,
+            certificates,
             pages: Arc::new(ArcSwap::from_pointee(pages)),
             room_metrics,
             access_log,
@@ -191,9 +196,11 @@ impl App {
         Duration::from_secs(self.live.pin().server.limits.keepalive_seconds + 1)
     }
 
-    /// The templates in use.
-    fn templates(&self) -> Vec<std::path::PathBuf> {
-        self.live.pin().sites.iter().filter_map(|site| site.template.clone()).collect()
+    /// The files in use beside the configuration itself.
+    fn files(&self) -> Vec<std::path::PathBuf> {
+        let config = self.live.pin();
+        let templates = config.sites.iter().filter_map(|site| site.template.clone());
+        templates.chain(certificates::files(&config)).chain(config.tokens.signing_keys.clone()).collect()
     }
 
     /// Takes over another configuration, or nothing of it.
@@ -216,20 +223,26 @@ impl App {
     }
 
     async fn take_over(&self, config: Config) -> Result<Vec<String>, StartError> {
-        let fixed = crate::config::differing(&self.live.pin(), &config, &NEEDS_RESTART);
+        let old = self.live.pin();
+        let mut fixed = crate::config::differing(&old, &config, &NEEDS_RESTART);
+        if has_same_listeners(&old, &config) {
+            fixed.retain(|(_, path)| !(path.contains(".tls.") || path.contains(".certificates[")));
+        }
         if !fixed.is_empty() {
             let line = |(place, path)| format!("{place}{path}: takes a restart, or an upgrade (run --upgrade)");
             return Err(StartError::new(fixed.into_iter().map(line).collect()));
         }
-        keys::refuse_other_identity(&self.live.pin(), &config)?;
+        keys::refuse_other_identity(&old, &config)?;
         let keyring = keys::keyring(&config)?;
         let pages = load_pages(&config)?;
+        let certificates = certificates::prepare(&config)?;
         let origins = self.origins.prepare(&config).await.map_err(StartError::one)?;
         // Everything is made; from here on nothing fails. The configuration goes last: who pins it finds the rest.
         self.rooms.configure(&specs(&config, &self.metrics));
         self.room_metrics.store(Arc::new(metrics_of_rooms(&config, &self.metrics)));
         self.gate.replace_keys(keyring);
         self.pages.store(Arc::new(pages));
+        self.certificates.adopt(certificates);
         self.origins.adopt(origins);
         Ok(self.live.replace(config))
     }
@@ -252,6 +265,14 @@ const NEEDS_RESTART: [&str; 9] = [
     "store.on_store_failure",
     "log.",
 ];
+
+/// Whether only their certificates can differ.
+fn has_same_listeners(old: &Config, new: &Config) -> bool {
+    let of = |config: &Config| -> Vec<_> {
+        config.server.listeners.iter().map(|listener| (listener.addr, listener.tls.is_some())).collect()
+    };
+    of(old) == of(new)
+}
 
 fn specs(config: &Config, metrics: &Metrics) -> Vec<RoomSpec> {
     let spec = |room: &crate::config::RoomConfig| RoomSpec {

@@ -1,5 +1,6 @@
 //! Listens and serves until the end.
 
+use super::certificates::Certificates;
 use super::connections::Connections;
 use super::lifecycle::{Beside, Reload, Stop};
 use super::metrics_page::MetricsPage;
@@ -17,6 +18,7 @@ use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
 use pingora::services::listening::Service;
+use pingora::tls::ssl::SslVersion;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +94,7 @@ fn gate(server: &Server, app: &Arc<App>, config: &Config) -> Result<Gate, StartE
     let connections = Connections { inner: Arc::new(proxy), app: Arc::clone(app), h2c };
     let mut service = Service::new("gate".to_owned(), connections);
     for listener in &config.server.listeners {
-        listen(&mut service, listener)?;
+        listen(&mut service, listener, &app.certificates)?;
     }
     Ok(service)
 }
@@ -111,15 +113,17 @@ fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> {
     config.server.listeners.iter().map(|listener| listener.addr).chain(config.server.metrics_listen)
 }
 
-fn listen<A>(service: &mut Service<A>, listener: &Listener) -> Result<(), StartError> {
+fn listen<A>(service: &mut Service<A>, listener: &Listener, certificates: &Certificates) -> Result<(), StartError> {
     let address = listener.addr.to_string();
-    let Some(files) = &listener.tls else {
+    if listener.tls.is_none() {
         service.add_tcp(&address);
         return Ok(());
-    };
+    }
     let failed = |error| StartError::one(format!("server.listeners: {address}: tls: {error}"));
-    let (cert, key) = (files.cert.to_string_lossy(), files.key.to_string_lossy());
-    let mut settings = TlsSettings::intermediate(&cert, &key).map_err(failed)?;
+    let presenter = Box::new(certificates.of(listener.addr));
+    // Mozilla's intermediate list: TLS 1.2 and 1.3 alone, as is said once more for whoever changes the list.
+    let mut settings = TlsSettings::with_callbacks(presenter).map_err(failed)?;
+    settings.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(|error| StartError::one(error.to_string()))?;
     settings.enable_h2();
     service.add_tls_with_settings(&address, None, settings);
     Ok(())

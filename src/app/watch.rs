@@ -1,4 +1,4 @@
-//! Notices that the configuration's file, or a template that it names, was changed.
+//! Notices that the configuration's file, or a file that it names (template, certificate, signing key), was changed.
 //!
 //! Looks at the files once a second instead of asking the system to tell: that sees a write, a file moved into place, a
 //! swapped link (as Kubernetes does) and a network's file system alike. A file counts as changed when it looks different and
@@ -15,7 +15,7 @@ type Look = Option<([i64; 3], [i64; 4])>;
 /// The files, and how they looked.
 #[derive(Debug)]
 pub struct Watch {
-    /// Absent: there is no file, nothing is watched.
+    /// Absent: there is no file, and only what is in use is watched.
     file: Option<PathBuf>,
     /// As they were when they were read last.
     read: Vec<(PathBuf, Look)>,
@@ -32,7 +32,7 @@ impl Watch {
         watch
     }
 
-    /// Whether there is something to read that wasn't read; says so once. `more` are further files to look at: templates
+    /// Whether there is something to read that wasn't read; says so once. `more` are further files to look at: those in use
     /// that the file doesn't name itself.
     pub fn has_changed(&mut self, more: Vec<PathBuf>) -> bool {
         let now = self.looks(more);
@@ -54,16 +54,17 @@ impl Watch {
     }
 
     fn looks(&mut self, more: Vec<PathBuf>) -> Vec<(PathBuf, Look)> {
-        let Some(file) = &self.file else { return Vec::new() };
-        let now = look(file);
-        if now != self.named.0 {
-            self.named = (now, templates_in(file));
+        let own = self.file.clone().map(|file| (look(&file), file));
+        if let Some((now, file)) = &own
+            && *now != self.named.0
+        {
+            self.named = (*now, named_in(file));
         }
         let mut files = [more, self.named.1.clone()].concat();
         files.sort();
         files.dedup();
-        let templates = files.into_iter().map(|path| (path.clone(), look(&path)));
-        templates.chain([(file.clone(), now)]).collect()
+        let files = files.into_iter().map(|path| (path.clone(), look(&path)));
+        files.chain(own.map(|(now, file)| (file, now))).collect()
     }
 }
 
@@ -75,12 +76,23 @@ fn look(path: &Path) -> Look {
     Some((numbers, times))
 }
 
-/// The templates that a file names, whatever else is wrong with it: one that is missing may be put there later.
-fn templates_in(file: &Path) -> Vec<PathBuf> {
+/// What a file names, whatever else is wrong with it: a file that is missing may be put there later.
+fn named_in(file: &Path) -> Vec<PathBuf> {
     let table = fs::read_to_string(file).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
-    let sites = table.get("sites").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    let named = sites.iter().filter_map(|site| site.get("template").and_then(toml::Value::as_str));
-    named.map(PathBuf::from).collect()
+    let table = toml::Value::Table(table);
+    let each = |value: &toml::Value, list: &str| value.get(list).and_then(toml::Value::as_array).cloned();
+    let mut named: Vec<toml::Value> = Vec::new();
+    for site in each(&table, "sites").unwrap_or_default() {
+        named.extend(site.get("template").cloned());
+    }
+    for listener in table.get("server").and_then(|server| each(server, "listeners")).unwrap_or_default() {
+        let further = each(&listener, "certificates").unwrap_or_default();
+        for files in listener.get("tls").into_iter().chain(&further) {
+            named.extend([files.get("cert"), files.get("key")].into_iter().flatten().cloned());
+        }
+    }
+    named.extend(table.get("tokens").and_then(|tokens| each(tokens, "signing_keys")).unwrap_or_default());
+    named.iter().filter_map(toml::Value::as_str).map(PathBuf::from).collect()
 }
 
 #[cfg(test)]
@@ -158,12 +170,35 @@ mod tests {
         assert_eq!(reports(&mut watch), [false, true, false]);
         folder.write("page.html", "there at last");
         assert_eq!(reports(&mut watch), [false, true, false]);
-        // One that only the environment names.
+        // One that only the environment names, with a file and without.
         let other = folder.write("other.html", "x");
         assert!(!watch.has_changed(vec![other.clone()]));
         folder.write("other.html", "changed");
         assert!(!watch.has_changed(vec![other.clone()]));
+        assert!(watch.has_changed(vec![other.clone()]));
+        let mut watch = Watch::of(None);
+        assert!(!watch.has_changed(vec![other.clone()]));
+        folder.write("other.html", "changed once more");
+        assert!(!watch.has_changed(vec![other.clone()]));
         assert!(watch.has_changed(vec![other]));
+    }
+
+    #[test]
+    fn certificates_and_signing_keys_are_watched() {
+        let (folder, file) = Folder::new("");
+        let path = |name: &str| folder.0.path().join(name).display().to_string();
+        let names = ["general.crt", "general.key", "host.crt", "host.key", "sign.pem"];
+        let [crt, key, host_crt, host_key, sign] = names.map(path);
+        let text = format!(
+            "[tokens]\nsigning_keys = ['{sign}']\n[[server.listeners]]\ntls = {{ cert = '{crt}', key = '{key}' }}\n\
+             certificates = [{{ hosts = ['a'], cert = '{host_crt}', key = '{host_key}' }}]"
+        );
+        folder.write("gatekeeper.toml", &text);
+        let mut watch = Watch::of(Some(file));
+        for name in names {
+            folder.write(name, "x");
+            assert_eq!(reports(&mut watch), [false, true, false], "{name}");
+        }
     }
 
     #[test]

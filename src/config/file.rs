@@ -47,19 +47,28 @@ pub(super) struct Server {
 pub(super) struct Listener {
     pub addr: String,
     pub tls: Option<TlsFiles>,
+    pub certificates: Vec<HostCertificate>,
     pub api: bool,
     pub h2c: bool,
 }
 
 impl Default for Listener {
     fn default() -> Self {
-        Self { addr: String::new(), tls: None, api: true, h2c: false }
+        Self { addr: String::new(), tls: None, certificates: Vec::new(), api: true, h2c: false }
     }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TlsFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct HostCertificate {
+    pub hosts: Vec<String>,
     pub cert: PathBuf,
     pub key: PathBuf,
 }
@@ -89,7 +98,9 @@ pub(super) struct Store {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Tokens {
     pub secrets: Vec<String>,
+    pub signing_keys: Vec<PathBuf>,
     pub id_secret: Option<String>,
+    pub max_addresses_per_token: u64,
 }
 
 #[derive(Default, Deserialize)]

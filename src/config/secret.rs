@@ -1,6 +1,7 @@
 //! Secrets: text that no log, error or debug print shows.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::file;
 use super::report::{At, Report};
@@ -40,9 +41,16 @@ pub struct Tokens {
     /// The first signs, all verify. Empty only with the memory store: whoever starts the program makes one, and keeps
     /// it in `state_dir` if there is one.
     pub secrets: Vec<Secret>,
+    /// Files with private keys: where there are any, the first signs instead, and all verify beside the secrets.
+    pub signing_keys: Vec<PathBuf>,
     /// Keys the visitor hash; never rotates. Absent: the last (oldest) of `secrets`.
     pub id_secret: Option<Secret>,
+    /// From how many client addresses a turn may be used at a time; 0: any number.
+    pub max_addresses_per_token: usize,
 }
+
+/// More addresses than this at a time are not told apart; a cap above it would be none.
+const MOST_ADDRESSES: u64 = 16;
 
 pub(super) fn tokens(written: &file::Tokens, url: &StoreUrl, has_state: bool, report: &mut Report<'_>) -> Tokens {
     let at = At::default().key("tokens");
@@ -58,7 +66,17 @@ pub(super) fn tokens(written: &file::Tokens, url: &StoreUrl, has_state: bool, re
     }
     let id_secret = written.id_secret.as_deref();
     let id_secret = id_secret.and_then(|text| report.take(&at.key("id_secret"), secret(text)));
-    Tokens { secrets, id_secret }
+    for (index, path) in written.signing_keys.iter().enumerate() {
+        report.readable(&at.key("signing_keys").index(index), path);
+    }
+    let cap = at.key("max_addresses_per_token");
+    let cap = report.range(&cap, written.max_addresses_per_token, 0..=MOST_ADDRESSES);
+    Tokens {
+        secrets,
+        signing_keys: written.signing_keys.clone(),
+        id_secret,
+        max_addresses_per_token: usize::try_from(cap).unwrap_or_default(),
+    }
 }
 
 fn secret(text: &str) -> Result<Secret, String> {

@@ -1,11 +1,11 @@
 //! Where the process listens, whom it believes, and its limits.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use super::address::{is_host, network, socket, split_port};
+use super::address::{is_host, network, normal_host, socket, split_port};
 use super::file;
 use super::report::{At, Report};
 
@@ -40,6 +40,8 @@ pub struct Server {
 pub struct Listener {
     pub addr: SocketAddr,
     pub tls: Option<TlsFiles>,
+    /// For the hosts that they name, instead of that one; none without it.
+    pub certificates: Vec<HostCertificate>,
     /// Whether the API is served here. The waiting page's calls are served everywhere.
     pub api: bool,
     /// HTTP/2 without TLS; never together with `tls`.
@@ -51,6 +53,14 @@ pub struct Listener {
 pub struct TlsFiles {
     pub cert: PathBuf,
     pub key: PathBuf,
+}
+
+/// The certificate of some hosts.
+#[derive(Clone, Debug)]
+pub struct HostCertificate {
+    /// At least one: lower-case, without port and trailing dot; `*.` at the front stands for one label.
+    pub hosts: Vec<String>,
+    pub files: TlsFiles,
 }
 
 /// What a client may ask of us.
@@ -124,7 +134,9 @@ fn listeners(written: &file::Server, at: &At, report: &mut Report<'_>) -> Vec<Li
         for (index, text) in written.listen.iter().enumerate() {
             let at = short.index(index);
             let addr = report.take(&at, socket(text));
-            listeners.extend(addr.map(|addr| (at, Listener { addr, tls: None, api: true, h2c: false })));
+            listeners.extend(
+                addr.map(|addr| (at, Listener { addr, tls: None, certificates: Vec::new(), api: true, h2c: false })),
+            );
         }
     } else if report.is_written(&short) {
         report.error(&short, "is the short form of [[server.listeners]]; give one of the two");
@@ -145,17 +157,51 @@ fn listeners(written: &file::Server, at: &At, report: &mut Report<'_>) -> Vec<Li
 }
 
 fn listener(written: &file::Listener, at: &At, report: &mut Report<'_>) -> Option<Listener> {
-    let tls = written.tls.as_ref().map(|files| {
-        let at = at.key("tls");
-        report.readable(&at.key("cert"), &files.cert);
-        report.readable(&at.key("key"), &files.key);
-        TlsFiles { cert: files.cert.clone(), key: files.key.clone() }
-    });
+    let tls = written.tls.as_ref().map(|files| tls_files(&files.cert, &files.key, &at.key("tls"), report));
+    let certificates = certificates(written, at, report);
     if written.h2c && tls.is_some() {
         report.error(&at.key("h2c"), "is HTTP/2 without TLS; with TLS clients agree on HTTP/2 by themselves");
     }
     let addr = report.take(&at.key("addr"), socket(&written.addr))?;
-    Some(Listener { addr, tls, api: written.api, h2c: written.h2c })
+    Some(Listener { addr, tls, certificates, api: written.api, h2c: written.h2c })
+}
+
+fn tls_files(cert: &Path, key: &Path, at: &At, report: &mut Report<'_>) -> TlsFiles {
+    report.readable(&at.key("cert"), cert);
+    report.readable(&at.key("key"), key);
+    TlsFiles { cert: cert.to_owned(), key: key.to_owned() }
+}
+
+fn certificates(written: &file::Listener, at: &At, report: &mut Report<'_>) -> Vec<HostCertificate> {
+    let at = at.key("certificates");
+    if !written.certificates.is_empty() && written.tls.is_none() {
+        report.error(&at, "needs tls, whose certificate is shown to clients that name no host, or another one");
+    }
+    let mut seen: Vec<String> = Vec::new();
+    let mut certificate = |(nth, written): (usize, &file::HostCertificate)| {
+        let at = at.index(nth);
+        let list = at.key("hosts");
+        if written.hosts.is_empty() {
+            report.error(&list, "must name at least one");
+        }
+        let hosts = report.each(&list, &written.hosts, certified_host);
+        for (index, host) in hosts.iter().enumerate() {
+            if seen.contains(host) {
+                report.error(&list.index(index), "is given twice");
+            }
+            seen.push(host.clone());
+        }
+        HostCertificate { hosts, files: tls_files(&written.cert, &written.key, &at, report) }
+    };
+    written.certificates.iter().enumerate().map(&mut certificate).collect()
+}
+
+fn certified_host(text: &str) -> Result<String, String> {
+    let (wild, host) = text.strip_prefix("*.").map_or(("", text), |host| ("*.", host));
+    let normal = normal_host(host).filter(|_| matches!(split_port(host), Some((_, None))) && !host.starts_with('['));
+    normal.map(|host| format!("{wild}{host}")).ok_or_else(|| {
+        "must be a host such as shop.example.com, or *.example.com for one label in its place".to_owned()
+    })
 }
 
 /// Whether the second of two listeners could not be opened. Port 0 is another one each time; `[::]` takes IPv4 too.

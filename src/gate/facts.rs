@@ -30,4 +30,6 @@ pub struct Facts<'a> {
     pub has_body: bool,
     pub is_cross_site: bool,
     pub address: AddressKey,
+    /// From so many addresses at a time a turn may be used; 0: from any number.
+    pub max_addresses: usize,
 }

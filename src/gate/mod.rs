@@ -10,6 +10,7 @@ mod facts;
 pub mod kind;
 mod pace;
 mod place;
+mod sharing;
 mod status;
 
 pub use decision::{Decision, Guest};
@@ -19,23 +20,28 @@ use place::age_seconds;
 pub use place::{Contact, Place, find, new_claims, stay_of};
 pub use status::{State, Status};
 
-use crate::queue::{Arrival, Mode, Ticket, Time, Visitor};
+use crate::queue::{AddressKey, Arrival, Mode, Ticket, Time, Visitor};
 use crate::rooms::{LiveRoom, View};
 use crate::telemetry::words::Reason;
 use crate::token::{Claims, Keyring, Verified};
 use arc_swap::ArcSwap;
 use pace::Polls;
 use prometheus::IntCounter;
+use sharing::Sharing;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// So many of the tokens that a request shows are looked at, one after the other.
 const TRIED: usize = 4;
 
+/// Said instead of the operator's message.
+const IN_USE: &str = "Your turn is in use from another network. You get in here as soon as it is free.";
+
 /// The gate: keys to read and sign tokens with.
 pub struct Gate {
     keys: ArcSwap<Keyring>,
     polls: Polls,
+    sharing: Sharing,
     signed: IntCounter,
 }
 
@@ -51,7 +57,7 @@ pub struct Genuine {
 impl Gate {
     /// `signed` counts the tokens that are made.
     pub fn new(keys: Keyring, signed: IntCounter) -> Self {
-        Self { keys: ArcSwap::from_pointee(keys), polls: Polls::default(), signed }
+        Self { keys: ArcSwap::from_pointee(keys), polls: Polls::default(), sharing: Sharing::default(), signed }
     }
 
     /// Signs with other keys from now on.
@@ -70,6 +76,9 @@ impl Gate {
             let contact =
                 Contact { visitor: genuine.visitor, address: facts.address, expired: genuine.expired, extends: true };
             match find(room, genuine.claims.clone(), contact).await {
+                Place::Ready { .. } if !self.is_free(room, &genuine, facts.address, facts.max_addresses) => {
+                    return Decision::Wait(Box::new(self.withheld(room)), Reason::Shared);
+                }
                 Place::Ready { claims, just_now } => {
                     let reason = if just_now { Reason::Claimed } else { Reason::Ready };
                     return Decision::Pass(self.guest(claims, &genuine, facts), reason);
@@ -87,20 +96,36 @@ impl Gate {
         self.newcomer(room, facts, None).await
     }
 
-    /// Answers a question about a place: `None` without a genuine token.
+    /// Answers a question about a place. `max_addresses` as in [`Facts`]: of those who go in themselves, not of a backend
+    /// that asks for others.
     pub async fn ask(
         &self,
         room: &LiveRoom,
         genuine: &Genuine,
-        facts_address: crate::queue::AddressKey,
+        address: AddressKey,
+        max_addresses: usize,
     ) -> (Place, Status) {
         self.polls.count(room.now());
-        let contact =
-            Contact { visitor: genuine.visitor, address: facts_address, expired: genuine.expired, extends: false };
+        let contact = Contact { visitor: genuine.visitor, address, expired: genuine.expired, extends: false };
         let place = find(room, genuine.claims.clone(), contact).await;
+        if matches!(place, Place::Ready { .. }) && !self.is_free(room, genuine, address, max_addresses) {
+            return (place, self.withheld(room));
+        }
         let mut status = self.status(room, &place);
         self.give_token(&mut status, &place, genuine);
         (place, status)
+    }
+
+    /// Whether a turn may be used from this address, too.
+    fn is_free(&self, room: &LiveRoom, shown: &Genuine, address: AddressKey, cap: usize) -> bool {
+        self.sharing.admits((shown.visitor, shown.claims.ticket()), address, cap, room.now())
+            || forwards_all(&room.view()).is_some()
+    }
+
+    /// What is told where a turn is used from elsewhere. The token stays what it is, and opens when an address has gone.
+    fn withheld(&self, room: &LiveRoom) -> Status {
+        let message = Some(IN_USE.to_owned());
+        Status { state: State::Waiting, estimate: None, message, ..self.status(room, &Place::Gone) }
     }
 
     /// What somebody without a place is told.

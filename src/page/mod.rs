@@ -59,6 +59,7 @@ pub enum PageError {
 pub struct Page {
     templates: Environment<'static>,
     csp: String,
+    framed_csp: String,
 }
 
 impl Page {
@@ -68,10 +69,11 @@ impl Page {
     /// Everything but [`PageError::Render`].
     pub fn load(template: &str) -> Result<Self, PageError> {
         let templates = environment(template).map_err(PageError::Syntax)?;
-        let mut page = Self { templates, csp: String::new() };
+        let mut page = Self { templates, csp: String::new(), framed_csp: String::new() };
         let samples = PageContext::samples();
         page.check_variables(&samples)?;
         page.csp = page.check_samples(&samples)?;
+        page.framed_csp = policy::framed(&page.csp);
         Ok(page)
     }
 
@@ -94,6 +96,11 @@ impl Page {
     /// The value of the `Content-Security-Policy` header that this page must be sent with.
     pub fn csp(&self) -> &str {
         &self.csp
+    }
+
+    /// The same for a site that may be shown within another site's frame.
+    pub fn framed_csp(&self) -> &str {
+        &self.framed_csp
     }
 
     fn html(&self, context: &PageContext) -> Result<String, minijinja::Error> {

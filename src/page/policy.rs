@@ -45,6 +45,11 @@ impl<'a> Inline<'a> {
     }
 }
 
+/// The policy without its word on frames.
+pub(super) fn framed(policy: &str) -> String {
+    policy.replacen("frame-ancestors 'none'; ", "", 1)
+}
+
 /// What follows the opening tag of this name, if `html` begins with it.
 fn after_tag<'a>(html: &'a str, name: &str) -> Option<&'a str> {
     let tag = html.get(1..=name.len())?;
@@ -103,6 +108,14 @@ mod tests {
             "default-src 'none'; script-src 'sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng='; style-src 'none'; \
              connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
         );
+    }
+
+    #[test]
+    fn a_page_that_may_be_framed_has_the_rest_of_its_policy() {
+        let policy = Inline::default().policy();
+        let framed = framed(&policy);
+        assert!(policy.contains("frame-ancestors") && !framed.contains("frame"));
+        assert_eq!(framed.matches(';').count() + 1, policy.matches(';').count());
     }
 
     #[test]

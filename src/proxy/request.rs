@@ -141,6 +141,7 @@ async fn decide(door: &Door, session: &mut Session, context: &RequestContext, ro
         has_body,
         is_cross_site: kind::is_cross_site(&request.headers, &context.host),
         address: address_key(ip),
+        max_addresses: context.config.tokens.max_addresses_per_token,
     };
     door.gate.decide(room, &facts).await
 }

@@ -17,6 +17,9 @@ use serde::Serialize;
 /// Every answer of the gate is chosen by these.
 const CHOSEN_BY: HeaderValue = HeaderValue::from_static("Accept, Sec-Fetch-Mode, Sec-Fetch-Dest, Cookie");
 
+/// For browsers that don't know `frame-ancestors`.
+const NO_FRAME: HeaderValue = HeaderValue::from_static("DENY");
+
 /// What a program gets instead of the page.
 #[derive(Debug, Serialize)]
 struct WaitingBody {
@@ -75,7 +78,11 @@ fn page(
     let html = page.render(&page_context(session, context, room, status)).ok()?;
     let code = StatusCode::from_u16(site.waiting_status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let mut response = build(code, "text/html; charset=utf-8", html.into_bytes());
-    append(response.headers_mut(), header::CONTENT_SECURITY_POLICY, page.csp());
+    let policy = if site.cookie.embed { page.framed_csp() } else { page.csp() };
+    append(response.headers_mut(), header::CONTENT_SECURITY_POLICY, policy);
+    if !site.cookie.embed {
+        response.headers_mut().insert(header::X_FRAME_OPTIONS, NO_FRAME);
+    }
     Some(response)
 }
 
@@ -154,6 +161,7 @@ pub fn failure(problem: Problem, context: &RequestContext) -> Response<Bytes> {
     let headers = std::mem::take(response.headers_mut());
     let mut page = build(status, "text/html; charset=utf-8", html.into_bytes());
     append(page.headers_mut(), header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    page.headers_mut().insert(header::X_FRAME_OPTIONS, NO_FRAME);
     for name in [header::RETRY_AFTER, header::ALLOW, header::VARY, HeaderName::from_static("x-request-id")] {
         if let Some(value) = headers.get(&name) {
             page.headers_mut().insert(name, value.clone());

@@ -58,6 +58,8 @@ words! {
         Newcomer = "newcomer",
         /// Wait: no navigation, so no place was given.
         NoPlace = "no_place",
+        /// Wait: the turn is used from as many addresses as may use it.
+        Shared = "shared",
         /// Wait: the room's mode is `pause`.
         Paused = "paused",
         /// Wait: the room's mode is `closed`.
@@ -139,7 +141,9 @@ impl Reason {
             | Self::Off
             | Self::Observe
             | Self::StoreOpen => Decision::Pass,
-            Self::InLine | Self::Newcomer | Self::NoPlace | Self::Paused | Self::Closed => Decision::Wait,
+            Self::InLine | Self::Newcomer | Self::NoPlace | Self::Shared | Self::Paused | Self::Closed => {
+                Decision::Wait
+            }
             Self::Limited | Self::Invalid | Self::OriginDown | Self::Fault => Decision::Refuse,
             Self::Own => Decision::Answer,
         }

@@ -1,84 +1,20 @@
 //! The keys that sign tokens and name visitors.
 
 use super::claims::{Claims, ISSUER};
+use super::signing::{BadSigningKey, Key};
+use super::strength::{WeakSecret, check_strength};
 use crate::queue::{Time, Visitor};
 use hmac::{Hmac, Mac};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
-use sha2::{Digest, Sha256};
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Header, decode, decode_header, encode};
+use sha2::Sha256;
 use std::fmt;
-
-/// The one algorithm: what the keys are made for. A token's `alg` must agree, and has no other say.
-const ALGORITHM: Algorithm = Algorithm::HS256;
 
 /// How long past `exp` a token still counts as unexpired.
 pub const LEEWAY_SECONDS: u64 = 5;
 
 /// A longer token isn't looked at. Ours stay below 1 KiB.
 pub const MAX_TOKEN_BYTES: usize = 4096;
-
-/// The least a secret must have: as many bytes as the digest (RFC 7518, 3.2).
-pub const MIN_SECRET_BYTES: usize = 32;
-
-/// Words of which published examples are made. A secret that is nothing but repetitions of one of them is refused;
-/// compared in lower case, letters and digits only.
-const SAMPLES: &[&str] = &[
-    "secret",
-    "jwtsecret",
-    "yoursecret",
-    "yoursecretkey",
-    "yourjwtsecret",
-    "your256bitsecret",
-    "your512bitsecret",
-    "astringsecretatleast256bitslong",
-    "astringsecretatleast512bitslong",
-    "supersecret",
-    "supersecretkey",
-    "supersecretkeychangeme",
-    "mysecret",
-    "mysecretkey",
-    "secretkey",
-    "changeme",
-    "changemeplease",
-    "changethis",
-    "changethisinproduction",
-    "changemeinproduction",
-    "pleasechangeme",
-    "replaceme",
-    "password",
-    "gatekeeper",
-    "example",
-    "default",
-    "1234567890",
-    "0123456789",
-    "0123456789abcdef",
-    "abcdefghijklmnopqrstuvwxyz",
-    "abcdefghijklmnopqrstuvwxyz123456",
-    "abcdefghijklmnopqrstuvwxyz0123456789",
-];
-
-/// Fewer different bytes than this aren't the work of a random generator (32 random hex digits have 9 or more, practically).
-const MIN_DIFFERENT_BYTES: usize = 6;
-
-/// Why a secret is refused, and what to do. Names the setting, never the secret.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WeakSecret {
-    #[error("tokens.secrets: is empty: give at least one secret of 32 bytes or more, e.g. from `openssl rand -hex 32`")]
-    Missing,
-    #[error("{setting}: has fewer than 32 bytes: put in a random one, e.g. from `openssl rand -hex 32`")]
-    Short { setting: String },
-    #[error("{setting}: is a known example or easily guessed: put in a random one, e.g. from `openssl rand -hex 32`")]
-    Guessable { setting: String },
-}
-
-impl WeakSecret {
-    /// The path of the setting, as in `tokens.secrets[0]`.
-    pub fn setting(&self) -> &str {
-        match self {
-            Self::Missing => "tokens.secrets",
-            Self::Short { setting } | Self::Guessable { setting } => setting,
-        }
-    }
-}
 
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,25 +35,19 @@ pub struct Verified {
     pub expired: bool,
 }
 
-/// The secrets of this installation. The first signs, all verify: to rotate, put the new one in front and take the
+/// The keys of this installation. The first signs, all verify: to rotate, put the new one in front and take the
 /// last one away when the longest retention and ready time have passed.
 pub struct Keyring {
     signing: Key,
-    older: Vec<Key>,
+    others: Vec<Key>,
     ids: Hmac<Sha256>,
-}
-
-struct Key {
-    id: String,
-    encoding: EncodingKey,
-    decoding: DecodingKey,
 }
 
 impl Keyring {
     /// Makes the ring. `id_secret` names visitors and must never change; absent, the oldest (last) of `secrets` does so.
     ///
     /// # Errors
-    /// No secret, one below [`MIN_SECRET_BYTES`], or one that anybody would try first.
+    /// No secret, one below [`super::MIN_SECRET_BYTES`], or one that anybody would try first.
     pub fn new(secrets: &[&str], id_secret: Option<&str>) -> Result<Self, WeakSecret> {
         for (index, secret) in secrets.iter().enumerate() {
             check_strength(secret, || format!("tokens.secrets[{index}]"))?;
@@ -128,19 +58,39 @@ impl Keyring {
         let (first, older) = secrets.split_first().ok_or(WeakSecret::Missing)?;
         let oldest = older.last().unwrap_or(first);
         Ok(Self {
-            signing: Key::new(first),
-            older: older.iter().map(|secret| Key::new(secret)).collect(),
+            signing: Key::shared(first),
+            others: older.iter().map(|secret| Key::shared(secret)).collect(),
             ids: keyed_hash(id_secret.unwrap_or(oldest)).ok_or(WeakSecret::Missing)?,
         })
     }
 
-    /// Signs with the first secret.
+    /// The ring with pairs of keys (PEM texts) in front of the secrets: the first pair signs, all verify, and so do the
+    /// secrets, so that nobody loses a place by the change. Without any, the ring as it was.
+    ///
+    /// # Errors
+    /// A text that is no private key of a kind that we sign with.
+    pub fn signing_with(mut self, pems: &[String]) -> Result<Self, BadSigningKey> {
+        let pair = |(index, pem): (usize, &String)| {
+            Key::pair(pem).ok_or_else(|| BadSigningKey { setting: format!("tokens.signing_keys[{index}]") })
+        };
+        let mut keys = pems.iter().enumerate().map(pair).collect::<Result<Vec<_>, _>>()?.into_iter();
+        if let Some(first) = keys.next() {
+            let secret = std::mem::replace(&mut self.signing, first);
+            self.others = keys.chain([secret]).chain(self.others).collect();
+        }
+        Ok(self)
+    }
+
+    /// The public halves (RFC 7517): with them a backend checks tokens by itself. Of a shared secret nothing is in it.
+    pub fn public(&self) -> JwkSet {
+        JwkSet { keys: self.all().filter_map(|key| key.public.clone()).collect() }
+    }
+
+    /// Signs with the first key.
     pub fn sign(&self, claims: &Claims) -> String {
-        let mut header = Header::new(ALGORITHM);
-        header.kid = Some(self.signing.id.clone());
         // Cannot fail: the key is of the algorithm's family, the claims are strings and numbers. An empty token, should it
         // ever be made, is what "no token" looks like.
-        encode(&header, claims, &self.signing.encoding).unwrap_or_default()
+        encode(&self.signing.header(), claims, &self.signing.encoding).unwrap_or_default()
     }
 
     /// Whether a token is genuine and of this room, and what it says. `now` is the store's clock.
@@ -174,20 +124,15 @@ impl Keyring {
         if !is_plain(&header) {
             return None;
         }
-        let rules = rules();
-        self.keys_of(header.kid.as_deref())
-            .find_map(|key| decode::<Claims>(token, &key.decoding, &rules).ok())
+        self.all()
+            .filter(|key| key.may_have_signed(&header))
+            .find_map(|key| decode::<Claims>(token, &key.decoding, &key.rules).ok())
             .map(|token| token.claims)
             .filter(|claims| claims.iss == ISSUER)
     }
 
-    /// The keys that may have signed a token: the one it names, or all where it names none.
-    fn keys_of(&self, id: Option<&str>) -> impl Iterator<Item = &Key> {
-        self.all().filter(move |key| id.is_none_or(|id| id == key.id))
-    }
-
     fn all(&self) -> impl Iterator<Item = &Key> {
-        std::iter::once(&self.signing).chain(&self.older)
+        std::iter::once(&self.signing).chain(&self.others)
     }
 }
 
@@ -198,32 +143,7 @@ impl fmt::Debug for Keyring {
     }
 }
 
-impl Key {
-    fn new(secret: &str) -> Self {
-        Self {
-            id: key_id(secret),
-            encoding: EncodingKey::from_secret(secret.as_bytes()),
-            decoding: DecodingKey::from_secret(secret.as_bytes()),
-        }
-    }
-}
-
-/// The name of a secret in `kid`: the first 8 bytes of its SHA-256, hex. Every instance finds the same one.
-fn key_id(secret: &str) -> String {
-    Sha256::digest(secret.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What the library checks: the signature and the algorithm. Time, issuer and room are checked here, against the store's clock.
-fn rules() -> Validation {
-    let mut rules = Validation::new(ALGORITHM);
-    rules.required_spec_claims.clear();
-    rules.validate_exp = false;
-    rules.validate_nbf = false;
-    rules.validate_aud = false;
-    rules
-}
-
-/// Whether the header is one that we could have written: our algorithm, no key of its own, no demands. A field that must be
+/// Whether the header is one that we could have written: no key of its own, no demands. A field that must be
 /// understood and isn't makes a token invalid (RFC 7515, 4.1.11).
 fn is_plain(header: &Header) -> bool {
     let brings_a_key = header.jku.is_some()
@@ -234,29 +154,7 @@ fn is_plain(header: &Header) -> bool {
         || header.x5t_s256.is_some();
     let demands = header.crit.is_some() || header.enc.is_some() || header.zip.is_some() || header.cty.is_some();
     let is_jwt = header.typ.as_deref().is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
-    header.alg == ALGORITHM && is_jwt && !brings_a_key && !demands
-}
-
-fn check_strength(secret: &str, setting: impl Fn() -> String) -> Result<(), WeakSecret> {
-    if is_sample(secret) {
-        return Err(WeakSecret::Guessable { setting: setting() });
-    }
-    if secret.len() < MIN_SECRET_BYTES {
-        return Err(WeakSecret::Short { setting: setting() });
-    }
-    let different: std::collections::BTreeSet<u8> = secret.bytes().collect();
-    if different.len() < MIN_DIFFERENT_BYTES {
-        return Err(WeakSecret::Guessable { setting: setting() });
-    }
-    Ok(())
-}
-
-/// Whether a secret is a sample word, or one repeated (the last time maybe in part), whatever its case and punctuation.
-fn is_sample(secret: &str) -> bool {
-    let plain: String = secret.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    let repeats =
-        |word: &str| plain.len() >= word.len() && plain.chars().zip(word.chars().cycle()).all(|(a, b)| a == b);
-    SAMPLES.iter().any(|word| repeats(word))
+    is_jwt && !brings_a_key && !demands
 }
 
 /// HMAC takes keys of every length, so this is always `Some`.

@@ -1,6 +1,7 @@
 //! The visitor's token: a place in the line, signed, in the visitor's own hands.
 //!
-//! A token is a JWT (RFC 7519) of the kind JWS compact (RFC 7515), HMAC-SHA256. Whoever shows a genuine one has the
+//! A token is a JWT (RFC 7519) of the kind JWS compact (RFC 7515): HMAC-SHA256, or, where the operator
+//! gives a pair of keys, EdDSA or ES256, which backends can check for themselves. Whoever shows a genuine one has the
 //! place that its `tkt` names; nothing here asks a store, so a token is as good while the store is away.
 //!
 //! This module promises: the algorithm comes from the key and never from the token; nothing that a token says makes us
@@ -13,8 +14,12 @@
 
 mod claims;
 mod keys;
+mod signing;
+mod strength;
 #[cfg(test)]
 mod tests;
 
 pub use claims::{Claims, ISSUER};
-pub use keys::{Keyring, LEEWAY_SECONDS, MAX_TOKEN_BYTES, MIN_SECRET_BYTES, TokenError, Verified, WeakSecret};
+pub use keys::{Keyring, LEEWAY_SECONDS, MAX_TOKEN_BYTES, TokenError, Verified};
+pub use signing::BadSigningKey;
+pub use strength::{MIN_SECRET_BYTES, WeakSecret};

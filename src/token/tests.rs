@@ -340,6 +340,123 @@ fn nothing_shows_a_secret() {
     }
 }
 
+/// The key of RFC 8037, appendix A; one of these tests alone; and the same in the older form (SEC 1), which is not taken.
+const ED: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----";
+const EC: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgh7imaY7toaiw7JZz\n\
+    sp4OV3yvN3gxxQhiqRU0sEdt2bihRANCAAQOoPlmdEf6dLlFAROo5YqBRMy9kr3o\n\
+    1jEpbceSY8eu4jRJ/0u9QX+pIT+2MncShix6XWRaY7+iCrbxafIpsnIy\n\
+    -----END PRIVATE KEY-----";
+const SEC1: &str = "-----BEGIN EC PRIVATE KEY-----\n\
+    MHcCAQEEIIe4pmmO7aGosOyWc7KeDld8rzd4McUIYqkVNLBHbdm4oAoGCCqGSM49\n\
+    AwEHoUQDQgAEDqD5ZnRH+nS5RQETqOWKgUTMvZK96NYxKW3HkmPHruI0Sf9LvUF/\n\
+    qSE/tjJ3EoYsel1kWmO/ogq28WnyKbJyMg==\n\
+    -----END EC PRIVATE KEY-----";
+
+fn with_pairs(pems: &[&str]) -> Keyring {
+    ring().signing_with(&pems.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// The two parts that are signed, read, and the whole that is.
+fn parts(token: &str) -> (serde_json::Value, serde_json::Value) {
+    let read = |part: &str| json(std::str::from_utf8(&BASE64.decode(part).unwrap()).unwrap());
+    let mut parts = token.split('.');
+    (read(parts.next().unwrap()), read(parts.next().unwrap()))
+}
+
+#[test]
+fn a_pair_of_keys_signs_what_its_public_half_checks() {
+    for (pem, alg, kty) in [(ED, "EdDSA", "OKP"), (EC, "ES256", "EC")] {
+        let ring = with_pairs(&[pem]);
+        let token = ring.sign(&claims());
+        assert_eq!(ring.verify(&token, "shop", NOW).unwrap().claims, claims());
+        let set = serde_json::to_value(ring.public()).unwrap();
+        let key = &set["keys"][0];
+        assert_eq!((&key["alg"], &key["kty"], &key["use"]), (&alg.into(), &kty.into(), &"sig".into()), "{key}");
+        assert!(key.get("d").is_none() && key.get("k").is_none(), "{key}");
+        let (header, _) = parts(&token);
+        assert_eq!((&header["alg"], &header["kid"]), (&key["alg"], &key["kid"]));
+        // As a backend does it: with what the set says, and nothing else.
+        let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(key.clone()).unwrap();
+        let mut rules = jsonwebtoken::Validation::new(alg.parse().unwrap());
+        rules.set_audience(&["shop"]);
+        rules.validate_exp = false;
+        let checked =
+            jsonwebtoken::decode::<Claims>(&token, &jsonwebtoken::DecodingKey::from_jwk(&jwk).unwrap(), &rules);
+        assert_eq!(checked.unwrap().claims, claims());
+    }
+    let set = serde_json::to_value(with_pairs(&[ED]).public()).unwrap();
+    assert_eq!(set["keys"][0]["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    assert_eq!(set["keys"][0]["kid"], "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    assert_eq!(serde_json::to_value(ring().public()).unwrap(), json(r#"{"keys":[]}"#), "a secret has no public half");
+}
+
+#[test]
+fn nobody_loses_a_place_as_pairs_come_and_go() {
+    let (before, after) = (ring(), with_pairs(&[ED]));
+    let (by_secret, by_ed) = (before.sign(&claims()), after.sign(&claims()));
+    assert!(after.verify(&by_secret, "shop", NOW).is_ok(), "the secrets verify");
+    assert_eq!(before.verify(&by_ed, "shop", NOW), Err(TokenError::Invalid));
+    let rotated = with_pairs(&[EC, ED]);
+    assert!(rotated.verify(&by_ed, "shop", NOW).is_ok() && rotated.verify(&by_secret, "shop", NOW).is_ok());
+    assert_eq!(parts(&rotated.sign(&claims())).0["alg"], "ES256", "the first one signs");
+    assert_eq!(serde_json::to_value(rotated.public()).unwrap()["keys"].as_array().unwrap().len(), 2);
+    assert_eq!(with_pairs(&[EC]).verify(&by_ed, "shop", NOW), Err(TokenError::Invalid), "a key that was taken away");
+    assert_eq!(before.visitor("shop", "ann"), rotated.visitor("shop", "ann"), "who somebody is stays with the secrets");
+}
+
+#[test]
+fn no_key_is_taken_for_one_of_another_kind() {
+    let ring = with_pairs(&[ED, EC]);
+    let set = serde_json::to_value(ring.public()).unwrap();
+    for key in set["keys"].as_array().unwrap() {
+        let kid = key["kid"].as_str().unwrap();
+        // What everybody can read, used as if it were a secret.
+        let x = key["x"].as_str().unwrap();
+        let raw = BASE64.decode(x).unwrap();
+        for secret in [x.as_bytes(), &raw, key.to_string().as_bytes()] {
+            for header in [format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#), r#"{"alg":"HS256"}"#.to_owned()] {
+                let message = format!("{}.{}", BASE64.encode(header), BASE64.encode(CLAIMS));
+                let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
+                mac.update(message.as_bytes());
+                let token = format!("{message}.{}", BASE64.encode(mac.finalize().into_bytes()));
+                assert_eq!(ring.verify(&token, "shop", NOW), Err(TokenError::Invalid), "{key}");
+            }
+        }
+    }
+    let [ed, ec] = [ED, EC].map(|pem| with_pairs(&[pem]).sign(&claims()));
+    let swap = |token: &str, alg: &str, kid: &str| {
+        let header = BASE64.encode(format!(r#"{{"alg":"{alg}","kid":"{kid}"}}"#));
+        format!("{header}.{}", token.split_once('.').unwrap().1)
+    };
+    let kid = |nth: usize| set["keys"][nth]["kid"].as_str().unwrap();
+    for (case, token) in [
+        ("EdDSA under the name of the other", swap(&ed, "EdDSA", kid(1))),
+        ("ES256 with the name of the other", swap(&ec, "ES256", kid(0))),
+        ("another algorithm", swap(&ed, "ES256", kid(0))),
+        ("no signature", format!("{}.", ed.rsplit_once('.').unwrap().0)),
+        ("the other's signature", format!("{}.{}", ed.rsplit_once('.').unwrap().0, ec.rsplit_once('.').unwrap().1)),
+        ("none", swap(&ed, "none", kid(0))),
+    ] {
+        assert_eq!(ring.verify(&token, "shop", NOW), Err(TokenError::Invalid), "{case}");
+    }
+}
+
+#[test]
+fn what_is_no_signing_key_is_refused_and_not_repeated() {
+    for pem in ["", "x", SEC1, &ED.replace("MC4C", "MC4D"), &ED.replace("PRIVATE", "PUBLIC"), NEW] {
+        let error = ring().signing_with(&[EC.to_owned(), pem.to_owned()]).map(|_| ()).unwrap_err();
+        assert_eq!(error.setting, "tokens.signing_keys[1]", "{pem}");
+        assert!(error.to_string().contains("openssl genpkey") && !error.to_string().contains("MC4C"));
+    }
+    let shown = format!("{:?}", with_pairs(&[ED, EC]));
+    assert!(!shown.contains("MC4C") && shown.contains("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"));
+}
+
 #[test]
 fn a_visitor_is_the_keyed_hash_of_room_and_user() {
     let mut mac = Hmac::<Sha256>::new_from_slice(OLD.as_bytes()).unwrap();

@@ -261,7 +261,7 @@ async fn no_spelling_of_a_path_slips_past_the_rules() {
 }
 
 #[tokio::test]
-async fn a_token_opens_by_header_bearer_and_query_and_the_origin_hears_who_it_is() {
+async fn c15_a_token_opens_by_header_bearer_and_query_and_the_origin_hears_who_it_is() {
     let (house, first) = busy_house(|setup| setup).await;
     let jwt = first.cookie(COOKIE).unwrap();
     let client = plain().build().unwrap();
@@ -342,7 +342,7 @@ async fn the_origin_ends_a_stay_by_a_header_that_nobody_sees() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_query_can_be_moved_to_the_cookie() {
+async fn c15_a_token_in_the_query_can_be_moved_to_the_cookie() {
     let (house, first) = busy_house(|setup| Setup { site: "strip_query_token = true".into(), ..setup }).await;
     let jwt = first.cookie(COOKIE).unwrap();
     let other =

@@ -210,7 +210,7 @@ fn told(status: &serde_json::Value) -> u16 {
 
 /// The shortest times that the settings allow: a turn is renewed after half a minute, a waiting token sooner.
 #[tokio::test]
-async fn secrets_are_rotated_and_nobody_loses_a_place() {
+async fn c7_secrets_are_rotated_and_nobody_loses_a_place() {
     let settings = "admission_limit = 2, admission_frequency = 3600, ready_ttl_seconds = 60, presence_seconds = 30";
     let mut house = house(settings).await;
     let with = |house: &House, secrets: &[&str], id: &str| Setup {
