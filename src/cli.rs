@@ -1,13 +1,16 @@
-//! The commands: `run`, `check`, `demo`.
+//! The commands: `run`, `check`, `demo`, `crowd`.
 
 use crate::app::{self, Reload, StartError, Watch};
 use crate::config::{Config, process_environment};
+use crate::crowd;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The configuration is wrong (sysexits.h, EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
+/// What was asked for can't be done (EX_USAGE).
+const EXIT_USAGE: u8 = 64;
 /// Another process is in the way: try again later (EX_TEMPFAIL).
 const EXIT_BUSY: u8 = 75;
 
@@ -42,6 +45,9 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1:8000")]
         listen: std::net::SocketAddr,
     },
+    /// Rehearse a sale: a crowd of simulated visitors in front of a running gate. Exits with 1 where something was not as
+    /// expected.
+    Crowd(Box<crowd::Options>),
 }
 
 /// Runs the command of the process's arguments.
@@ -52,12 +58,24 @@ pub fn main() -> ExitCode {
         Command::Run { config, upgrade } => run(config, upgrade),
         Command::Check { config } => check(config.as_ref()),
         Command::Demo { listen } => crate::demo::run(listen),
+        Command::Crowd(options) => return rehearse(*options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&error.to_string());
             ExitCode::from(if error.is_busy { EXIT_BUSY } else { EXIT_CONFIG })
+        }
+    }
+}
+
+fn rehearse(options: crowd::Options) -> ExitCode {
+    match options.run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(refusal) => {
+            say(&refusal.to_string());
+            ExitCode::from(EXIT_USAGE)
         }
     }
 }

@@ -14,7 +14,7 @@
 //! 4. `gate`, `page`
 //! 5. `api`
 //! 6. `proxy`
-//! 7. `app` (the composition root), `demo`
+//! 7. `app` (the composition root); `crowd` (simulated visitors: knows the gate by its front door alone); `demo`
 //! 8. `cli` and `main`
 //!
 //! # To add
@@ -28,6 +28,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crowd;
 pub mod demo;
 pub mod gate;
 pub mod limit;

@@ -112,7 +112,7 @@ impl Gate {
             return (place, self.withheld(room));
         }
         let mut status = self.status(room, &place);
-        self.give_token(&mut status, &place, genuine);
+        self.give_token(room, &mut status, &place, genuine);
         (place, status)
     }
 
@@ -180,11 +180,16 @@ impl Gate {
         Guest { claims, token, is_new: if in_cookie { is_new } else { by_query }, has_cookie: in_cookie }
     }
 
-    fn give_token(&self, status: &mut Status, place: &Place, shown: &Genuine) {
-        if let Place::Ready { claims, .. } | Place::Waiting { claims, .. } = place {
-            status.is_new = *claims != shown.claims;
-            status.token = Some(if status.is_new { self.sign(claims) } else { shown.token.clone() });
-        }
+    fn give_token(&self, room: &LiveRoom, status: &mut Status, place: &Place, shown: &Genuine) {
+        let (Place::Ready { claims, .. } | Place::Waiting { claims, .. }) = place else { return };
+        // The first estimate that is shown goes with the place, to be compared with the true wait.
+        let first_shown = status.estimate.filter(|_| claims.est.is_none());
+        status.is_new = first_shown.is_some() || *claims != shown.claims;
+        status.token = Some(match first_shown {
+            Some(estimate) => self.sign(&claims.clone().with_estimate(estimate, room.now())),
+            None if status.is_new => self.sign(claims),
+            None => shown.token.clone(),
+        });
     }
 
     /// Somebody in line, at a path.
@@ -202,7 +207,7 @@ impl Gate {
         }
         let place = Place::Waiting { claims, position };
         let mut status = self.status(room, &place);
-        self.give_token(&mut status, &place, shown);
+        self.give_token(room, &mut status, &place, shown);
         if facts.kind == Kind::Other {
             status.is_new = false;
         }
@@ -252,11 +257,13 @@ impl Gate {
     /// A ticket in a cookie; it counts from the moment the cookie comes back.
     fn new_place(&self, room: &LiveRoom, view: &View, ticket: Option<Ticket>) -> Decision {
         let ticket = ticket.unwrap_or_else(|| room.clock().mint());
-        let claims = new_claims(room, &crate::random::name(), ticket, &view.settings);
-        let token = self.sign(&claims);
+        let mut claims = new_claims(room, &crate::random::name(), ticket, &view.settings);
         let position = view.position(ticket);
-        let mut status = self.status(room, &Place::Waiting { claims, position });
-        (status.token, status.is_new) = (Some(token), true);
+        let mut status = self.status(room, &Place::Waiting { claims: claims.clone(), position });
+        if let Some(shown) = status.estimate {
+            claims = claims.with_estimate(shown, room.now());
+        }
+        (status.token, status.is_new) = (Some(self.sign(&claims)), true);
         Decision::Wait(Box::new(status), wait_reason(view, Reason::Newcomer))
     }
 

@@ -6,7 +6,11 @@
 
 use crate::queue::{AddressKey, Heartbeat, Renewal, Settings, Standing, Stay, Ticket, Time, Visitor};
 use crate::rooms::{LiveRoom, Registration, Unavailable, View};
+use crate::telemetry::words::EstimateResult;
 use crate::token::Claims;
+
+/// A turn that was taken so lately was taken by this contact.
+const JUST_NOW_MS: u64 = 500;
 
 /// Where somebody stands. The claims are what the next token should say.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +145,7 @@ async fn called(room: &LiveRoom, view: &View, claims: &Claims, contact: Contact)
     let renewed = || claims.clone().renewed(now, view.settings.jwt_expiry_seconds);
     match room.claim(contact.visitor, claims.ticket()).await {
         Ok(Standing::Ready(stay)) => {
+            note_wait(room, view, claims, stay);
             Called::Found(Place::Ready { claims: renewed().with_turn(stay.since, stay.until), just_now: true })
         }
         Ok(Standing::Waiting { position }) => {
@@ -150,6 +155,23 @@ async fn called(room: &LiveRoom, view: &View, claims: &Claims, contact: Contact)
         // Where the store is away nobody knows whether the ticket is spent; it is kept alive until the store says.
         Ok(Standing::Unknown) | Err(Unavailable) => Called::Absent,
     }
+}
+
+/// Counts whether the wait was as it was first told, where this contact ended it. Who was away has waited for nothing that
+/// was told.
+fn note_wait(room: &LiveRoom, view: &View, claims: &Claims, stay: Stay) {
+    let Some((earliest, latest)) = claims.est else { return };
+    let last = claims.heartbeat().unwrap_or(claims.issued());
+    let was_away = stay.since.ms_since(last) > view.settings.presence_seconds * 1000;
+    if was_away || room.now().ms_since(stay.since) > JUST_NOW_MS {
+        return;
+    }
+    let waited = stay.since.ms_since(claims.ticket().minted());
+    room.metrics().waited(match waited {
+        ms if ms < earliest * 1000 => EstimateResult::Shorter,
+        ms if ms > latest * 1000 => EstimateResult::Longer,
+        _ => EstimateResult::Right,
+    });
 }
 
 /// A sign of life, where one is due.

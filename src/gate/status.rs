@@ -60,7 +60,9 @@ impl Status {
             Place::Gone | Place::Limited { .. } => (State::Unknown, None, None),
         };
         let asked_from = position.unwrap_or_else(|| view.waiting() + 1);
-        let estimate = if state == State::Ready { None } else { view.estimate(asked_from) };
+        // Who holds a place that was not heard of yet, or none at all, is not in the line.
+        let is_new = !matches!(place, Place::Waiting { claims, .. } if claims.heartbeat().is_some());
+        let estimate = if state == State::Ready { None } else { view.estimate(asked_from, is_new) };
         let pace = Pace { jitter: crate::random::fraction(), load };
         Self {
             state,

@@ -32,7 +32,7 @@ mod turns;
 
 pub use admission::Window;
 pub use epoch::{HOLD_SECONDS, SETTLE_MS};
-pub use eta::{Estimate, Pace, Rate, next_poll};
+pub use eta::{Estimate, Pace, Rate, Speed, next_poll};
 pub use fact::{Condition, Fact};
 pub use line::Waiting;
 pub use messages::{

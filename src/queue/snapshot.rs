@@ -34,6 +34,11 @@ impl Ranks {
     /// So many places are exact.
     pub const EXACT: usize = 1000;
 
+    /// The highest ticket in line.
+    pub fn last(&self) -> Option<Ticket> {
+        self.samples.last().map(|(ticket, _)| *ticket).or_else(|| self.head.last().copied())
+    }
+
     /// How many tickets in line are lower.
     pub fn below(&self, ticket: Ticket) -> u64 {
         let within = self.head.partition_point(|other| *other < ticket);

@@ -158,20 +158,20 @@ impl LiveRoom {
             window: snapshot.window,
             busy: snapshot.waiting() > 0 || (settings.max_active > 0 && snapshot.ready > 0),
         };
-        // How fast a line moves shows only while there is one.
-        if snapshot.waiting() == 0 {
-            state.rate = Rate::default();
-        }
-        state.rate.observe(now, snapshot.admitted, &settings);
-        let rate = state.rate.per_second(&settings);
+        let speed = state.rate.observe(&snapshot, &settings);
         self.forget_old(state, &settings, now);
         if state.failing_since.take().is_some() {
             tracing::info!(room = self.name(), "the store answers again");
         }
         self.measure(&snapshot, false);
         self.update_view(|view| {
-            *view =
-                View { snapshot: snapshot.clone(), settings: settings.clone(), rate, contact: Contact::Shared, forgot };
+            *view = View {
+                snapshot: snapshot.clone(),
+                settings: settings.clone(),
+                speed,
+                contact: Contact::Shared,
+                forgot,
+            };
         });
     }
 

@@ -1,6 +1,6 @@
 //! What an instance knows of a room: swapped whole after each sync.
 
-use crate::queue::{Estimate, HOLD_SECONDS, Mode, Settings, Snapshot, Ticket, Time};
+use crate::queue::{Estimate, HOLD_SECONDS, Mode, Settings, Snapshot, Speed, Ticket, Time};
 use std::sync::Arc;
 
 /// What is known now.
@@ -10,8 +10,8 @@ pub struct View {
     pub snapshot: Snapshot,
     /// In force: the configured ones, changed by what the store holds.
     pub settings: Settings,
-    /// People admitted per second, where that was measured.
-    pub rate: Option<f64>,
+    /// How fast the line moves.
+    pub speed: Speed,
     pub contact: Contact,
     /// When this instance found that the store had lost its memory, last.
     pub forgot: Time,
@@ -94,10 +94,15 @@ impl View {
         }
     }
 
-    /// The wait of somebody at this position; `None` where nobody is admitted now or it can't be told.
-    pub fn estimate(&self, position: u64) -> Option<Estimate> {
+    /// The wait of somebody at this position; `None` where nobody is admitted now or it can't be told. `is_new`: doesn't
+    /// stand in the line yet.
+    pub fn estimate(&self, position: u64, is_new: bool) -> Option<Estimate> {
         let moving = self.settings.mode.admits() && self.is_connected();
-        moving.then(|| Estimate::of(position.saturating_sub(1), self.rate, &self.settings)).flatten()
+        let free = match self.settings.max_active {
+            0 => u64::MAX,
+            cap => cap.saturating_sub(self.snapshot.ready),
+        };
+        moving.then(|| Estimate::of(position.saturating_sub(1), is_new, free, self.speed, &self.settings)).flatten()
     }
 
     /// How many went in since the store was last heard of, if every instance gave as many as this one.

@@ -6,7 +6,7 @@
 //! of a struct below, its line in the constructor beside it, its row in `docs/metrics.md`.
 
 use super::registry::{Definition, Make};
-use super::words::{OriginError, PollResult, Reason, ReloadResult, StoreCall, StoreResult};
+use super::words::{EstimateResult, OriginError, PollResult, Reason, ReloadResult, StoreCall, StoreResult};
 use prometheus::{
     Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, Result, TextEncoder,
 };
@@ -152,6 +152,7 @@ struct RoomVecs {
     polls: IntCounterVec,
     heartbeats: IntCounterVec,
     renewals: IntCounterVec,
+    estimates: IntCounterVec,
     would_have_waited: IntCounterVec,
     waiting: IntGaugeVec,
     ready: IntGaugeVec,
@@ -182,6 +183,11 @@ impl RoomVecs {
             polls: make.counters("polls_total", &["room", "result"], "Status calls, by what they were told.")?,
             heartbeats: make.counters("heartbeats_total", room, "Signs of life handed up to the store.")?,
             renewals: make.counters("renewals_total", room, "Ready times that a forwarded request extended.")?,
+            estimates: make.counters(
+                "estimates_total",
+                &["room", "result"],
+                "Waits that ended with a turn, by how they compare with the range that was shown first.",
+            )?,
             would_have_waited: make.counters(
                 "would_have_waited_total",
                 room,
@@ -211,6 +217,7 @@ impl RoomVecs {
 pub struct RoomMetrics {
     requests: Vec<IntCounter>,
     polls: Vec<IntCounter>,
+    estimates: Vec<IntCounter>,
     /// Seconds until the origin's response header.
     pub origin_seconds: Histogram,
     pub admitted: IntCounter,
@@ -229,6 +236,10 @@ impl RoomMetrics {
         Self {
             requests: Reason::ALL.iter().map(request).collect(),
             polls: PollResult::ALL.iter().map(|r| vecs.polls.with_label_values(&[room, r.name()])).collect(),
+            estimates: EstimateResult::ALL
+                .iter()
+                .map(|r| vecs.estimates.with_label_values(&[room, r.name()]))
+                .collect(),
             origin_seconds: vecs.origin_seconds.with_label_values(&[room]),
             admitted: vecs.admitted.with_label_values(&[room]),
             finished: vecs.finished.with_label_values(&[room]),
@@ -244,6 +255,11 @@ impl RoomMetrics {
     /// A request was answered.
     pub fn request(&self, reason: Reason) {
         count(&self.requests, reason as usize);
+    }
+
+    /// Somebody's wait is over.
+    pub fn waited(&self, result: EstimateResult) {
+        count(&self.estimates, result as usize);
     }
 
     /// A status call was answered.

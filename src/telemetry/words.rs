@@ -107,6 +107,13 @@ words! {
         Refused = "refused",
     }
 
+    /// How a wait compares with the range that was shown first.
+    EstimateResult {
+        Right = "right",
+        Shorter = "shorter",
+        Longer = "longer",
+    }
+
     /// How an origin failed.
     OriginError {
         Connect = "connect",

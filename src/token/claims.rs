@@ -1,6 +1,6 @@
 //! What a token says.
 
-use crate::queue::{Ticket, Time};
+use crate::queue::{Estimate, Ticket, Time};
 use serde::{Deserialize, Serialize};
 
 /// The `iss` of every token.
@@ -34,6 +34,9 @@ pub struct Claims {
     /// The second until which the visitor is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rdy: Option<u64>,
+    /// The wait that was shown first, in seconds from the ticket on: so that it can be compared with the true one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub est: Option<(u64, u64)>,
 }
 
 impl Claims {
@@ -49,6 +52,7 @@ impl Claims {
             hb: 0,
             adm: None,
             rdy: None,
+            est: None,
         }
     }
 
@@ -73,6 +77,14 @@ impl Claims {
     pub const fn with_turn(mut self, taken: Time, until: Time) -> Self {
         self.adm = Some(taken.seconds());
         self.rdy = Some(until.seconds());
+        self
+    }
+
+    /// Remembers an estimate that was shown at `now`.
+    #[must_use]
+    pub const fn with_estimate(mut self, shown: Estimate, now: Time) -> Self {
+        let waited = now.ms_since(self.ticket().minted()) / 1000;
+        self.est = Some((waited.saturating_add(shown.low_seconds), waited.saturating_add(shown.high_seconds)));
         self
     }
 

@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("api", &["gate", "rooms", "page", "token", "limit", "queue", "config", "telemetry", "random"]),
     ("proxy", BELOW_PROXY),
     ("app", BELOW_APP),
+    ("crowd", &["clock", "random"]),
     ("demo", BELOW_DEMO),
     ("main", EVERYTHING),
     ("cli", EVERYTHING),
@@ -63,6 +64,7 @@ const BELOW_DEMO: &[&str] = &[
     "api",
     "proxy",
     "app",
+    "crowd",
 ];
 const EVERYTHING: &[&str] = &[
     "clock",
@@ -79,6 +81,7 @@ const EVERYTHING: &[&str] = &[
     "api",
     "proxy",
     "app",
+    "crowd",
     "demo",
     "cli",
     "main",

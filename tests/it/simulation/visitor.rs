@@ -228,7 +228,7 @@ impl Guest {
                 Place::Waiting { claims: next, position } => {
                     self.waits(&process, &claims, &next, position);
                     self.newest = Some(next);
-                    let estimate = view.estimate(position);
+                    let estimate = view.estimate(position, false);
                     let pace = Pace { jitter: self.chance.fraction(), load: 1.0 };
                     let poll = next_poll(estimate, &view.settings, pace);
                     if !self.pauses(poll).await {
