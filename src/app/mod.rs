@@ -2,6 +2,7 @@
 //! all of it.
 
 mod connections;
+mod descriptors;
 mod drain;
 mod keys;
 mod lifecycle;
@@ -236,7 +237,8 @@ impl App {
 }
 
 /// What a reload can't change.
-const NEEDS_RESTART: [&str; 9] = [
+const NEEDS_RESTART: [&str; 10] = [
+    "server.limits.tcp_keepalive_seconds",
     "server.listen",
     "server.metrics_listen",
     "server.state_dir",

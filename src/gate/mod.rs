@@ -72,6 +72,11 @@ impl Gate {
                 Decision::Pass(self.guest(claims, &genuine, facts), reason)
             }
             Place::Waiting { claims, position } => self.waiting(room, facts, &genuine, claims, position).await,
+            // The ticket is good, and its page asks until the address may enter somebody again.
+            Place::Limited { .. } if facts.kind == Kind::Navigation => {
+                let position = room.view().position(genuine.claims.ticket());
+                self.waiting(room, facts, &genuine, genuine.claims.clone(), position).await
+            }
             Place::Limited { retry_after } => Decision::TooMany { retry_after },
             Place::Gone => self.newcomer(room, facts, None).await,
         }
@@ -192,8 +197,8 @@ impl Gate {
                 let token = self.sign(&claims);
                 Decision::Pass(Guest { claims, token, is_new: true, has_cookie: false }, Reason::WalkIn)
             }
-            Ok(Arrival::Limited { retry_after }) => Decision::TooMany { retry_after },
             Ok(Arrival::Closed) => self.turned_away(room, view, State::Closed),
+            // Also where too many came from the address: neighbours aren't turned away, they wait their turn.
             _ => self.new_place(room, view, Some(ticket)),
         }
     }

@@ -25,6 +25,7 @@ mod forwarding;
 mod gating;
 mod h2c;
 mod harness;
+mod hostile;
 mod layers;
 mod model;
 mod redis_store;

@@ -1,0 +1,4 @@
+//! Hostile clients and networks: each test is named after its case where there is one.
+
+mod floods;
+mod proxy_protocol;
