@@ -94,7 +94,12 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Connections<A> {
 
 impl Entrance {
     /// Finds out who comes and gives a seat, which then lives as long as the connection; or says, counted, why not.
-    async fn admit(&self, config: &Config, listener: Option<&Listener>, stream: &mut dyn IO) -> Result<Arc<Seat>, Closing> {
+    async fn admit(
+        &self,
+        config: &Config,
+        listener: Option<&Listener>,
+        stream: &mut dyn IO,
+    ) -> Result<Arc<Seat>, Closing> {
         let admitted = self.seated(config, listener, stream).await;
         if let Err(why) = admitted {
             self.app.metrics.closings.count(why);
@@ -102,7 +107,12 @@ impl Entrance {
         admitted
     }
 
-    async fn seated(&self, config: &Config, listener: Option<&Listener>, stream: &mut dyn IO) -> Result<Arc<Seat>, Closing> {
+    async fn seated(
+        &self,
+        config: &Config,
+        listener: Option<&Listener>,
+        stream: &mut dyn IO,
+    ) -> Result<Arc<Seat>, Closing> {
         let server = &config.server;
         let trusts = |ip: &IpAddr| server.trusted_proxies.iter().any(|network| network.contains(ip));
         let mut ip = peer_of(stream).map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
@@ -127,10 +137,11 @@ impl Entrance {
             }
         }
         let whose = if trusts(&ip) { Whose::Proxy } else { Whose::Address(address_key(ip)) };
-        let (seat, made_room) = self.seats.take(whose, self.bounds(config), tls_in_front).map_err(|full| match full {
-            Full::House => Closing::Full,
-            Full::Address => Closing::AddressFull,
-        })?;
+        let (seat, made_room) =
+            self.seats.take(whose, self.bounds(config), tls_in_front).map_err(|full| match full {
+                Full::House => Closing::Full,
+                Full::Address => Closing::AddressFull,
+            })?;
         if made_room {
             self.app.metrics.closings.count(Closing::MadeRoom);
         }

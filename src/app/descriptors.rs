@@ -27,7 +27,8 @@ mod tests {
 
     #[test]
     fn half_of_what_is_left_is_for_clients() {
-        let table = |soft: &str| format!("Limit  Soft Limit  Hard Limit  Units\nMax open files  {soft}  20000  files\n");
+        let table =
+            |soft: &str| format!("Limit  Soft Limit  Hard Limit  Units\nMax open files  {soft}  20000  files\n");
         assert_eq!(open_files(&table("1024")).map(clients), Some(480));
         assert_eq!(open_files(&table("64")).map(clients), Some(16));
         assert_eq!(open_files(&table("1")).map(clients), Some(1));

@@ -77,7 +77,8 @@ impl Raw {
         loop {
             let text = String::from_utf8_lossy(&read).into_owned();
             if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                let length =
+                    head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
                 if body.len() >= length.unwrap_or(0) {
                     return text;
                 }
@@ -240,7 +241,8 @@ async fn a17_a_body_for_a_call_of_ours_that_dribbles_is_cut() {
 
 #[tokio::test]
 async fn a_slow_origin_is_not_held_against_the_client() {
-    let (origin, gate) = house("header_seconds = 1\nbody_rate = 1000000\nkeepalive_seconds = 1\nbody_idle_seconds = 1").await;
+    let (origin, gate) =
+        house("header_seconds = 1\nbody_rate = 1000000\nkeepalive_seconds = 1\nbody_idle_seconds = 1").await;
     origin.on("/.well-known/slow", |_| Answer::html("at last").after(Duration::from_secs(3)));
     let mut raw = Raw::to(&gate).await;
     raw.send(b"POST /.well-known/slow HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 4\r\n\r\nbody").await;
@@ -321,8 +323,10 @@ async fn an_address_with_all_its_connections_gives_up_an_idle_one_and_no_working
     for raw in &mut idle[1..] {
         raw.send(b"GET /.well-known/slow HTTP/1.1\r\nHost: shop.test\r\n\r\n").await;
     }
-    eventually(SOON, async || (origin.hits().iter().filter(|hit| hit.path() == "/.well-known/slow").count() == 3).then_some(()))
-        .await;
+    eventually(SOON, async || {
+        (origin.hits().iter().filter(|hit| hit.path() == "/.well-known/slow").count() == 3).then_some(())
+    })
+    .await;
     let mut refused = Raw::from(address, &gate).await;
     let said = refused.end().await;
     assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("Retry-After: 5\r\n"), "{said}");
@@ -411,7 +415,9 @@ async fn half_open_connections_are_asked_whether_they_live() {
 async fn a_body_that_is_announced_too_large_is_refused_before_it_is_asked_for() {
     let (origin, gate) = house("body_bytes = 1000").await;
     let call = format!("business_id: {FULL_KEY}\r\nContent-Type: application/json\r\n");
-    for (path, fields, length) in [("/.well-known/up", "", 1001), ("/shop", "", 5000), ("/config", call.as_str(), 70_000)] {
+    for (path, fields, length) in
+        [("/.well-known/up", "", 1001), ("/shop", "", 5000), ("/config", call.as_str(), 70_000)]
+    {
         let mut raw = Raw::to(&gate).await;
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: shop.test\r\n{fields}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
@@ -427,7 +433,8 @@ async fn a_body_that_is_announced_too_large_is_refused_before_it_is_asked_for() 
 
 #[tokio::test]
 async fn an_idle_websocket_has_none_of_these_deadlines() {
-    let (origin, gate) = house("header_seconds = 1\nbody_idle_seconds = 1\nkeepalive_seconds = 1\nbody_rate = 1000000").await;
+    let (origin, gate) =
+        house("header_seconds = 1\nbody_idle_seconds = 1\nkeepalive_seconds = 1\nbody_rate = 1000000").await;
     origin.on("/.well-known/socket", |_| Answer::websocket());
     let mut socket = crate::support::client::websocket(gate.addr(), "/.well-known/socket", &[]).await.unwrap();
     sleep(Duration::from_secs(3)).await; // the silence is what is tested

@@ -105,7 +105,8 @@ async fn a_header_may_come_in_pieces_and_what_follows_may_come_with_it() {
 async fn a_forwarded_header_counts_only_from_whom_the_header_names_and_trusts() {
     let origin = Origin::start().await;
     let gate = gate(&origin, "127.0.0.0/8", "").await;
-    let get = b"GET /robots.txt HTTP/1.1\r\nHost: shop.test\r\nX-Forwarded-For: 198.51.100.7\r\nConnection: close\r\n\r\n";
+    let get =
+        b"GET /robots.txt HTTP/1.1\r\nHost: shop.test\r\nX-Forwarded-For: 198.51.100.7\r\nConnection: close\r\n\r\n";
     let answer = said(&gate, &[&v2(1, 0x11, &FOUR), get.as_slice()].concat()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(origin.last().unwrap().header("x-forwarded-for"), Some("203.0.113.9"), "a stranger's word");
@@ -150,8 +151,7 @@ async fn the_limits_of_an_address_are_those_of_the_named_one() {
     let origin = Origin::start().await;
     let trusted = "trusted_proxies = [\"127.0.0.0/8\"]\n[server.limits]\nconnections_per_address = 2".to_owned();
     let place = crate::support::ports::free_port();
-    let more =
-        format!("[[server.listeners]]\naddr = \"127.0.0.1:{place}\"\nproxy_protocol = true\n# {MARK}{place}\n");
+    let more = format!("[[server.listeners]]\naddr = \"127.0.0.1:{place}\"\nproxy_protocol = true\n# {MARK}{place}\n");
     let setup = Setup { server: trusted, listener: "api = true".to_owned(), more, ..Setup::before(origin.addr()) };
     let gate = Gatekeeper::start(setup).await;
     let header = |client: &str| format!("PROXY TCP6 {client} 2001:db8::1 1 80\r\n");
