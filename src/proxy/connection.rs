@@ -430,14 +430,17 @@ mod tests {
         assert!(matches!(house.read().await, (None, 3600)), "no body is owed: the origin is waited for");
         work.has_body(false);
         pass(100).await; // the origin takes nothing
-        let mut late = std::pin::pin!(async {
-            pass(9).await;
-            house.client.write_all(&[0; 1000]).await.unwrap();
-        });
-        let mut buffer = [0; 4096];
-        tokio::select! {
-            read = house.connection.read(&mut buffer) => panic!("{read:?}"),
-            () = &mut late => {}
+        {
+            let House { connection, client, .. } = &mut house;
+            let mut buffer = [0; 4096];
+            let late = async {
+                pass(9).await;
+                client.write_all(&[0; 1000]).await.unwrap();
+            };
+            tokio::select! {
+                read = connection.read(&mut buffer) => panic!("{read:?}"),
+                () = late => {}
+            }
         }
         assert!(matches!(house.read().await, (Some(Ok(1000)), 0)));
         pass(100).await;

@@ -42,6 +42,8 @@ pub struct RequestContext {
     /// Whether a person waits for a page.
     pub wants_page: bool,
     pub is_upgrade: bool,
+    /// The protocols were switched: what follows belongs to a WebSocket.
+    pub is_tunnel: bool,
     /// Body bytes that came so far.
     pub body_bytes: u64,
     /// Attempts to connect to an origin.

@@ -44,6 +44,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use context::{Outcome, RequestContext};
+use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -87,6 +88,7 @@ impl ProxyHttp for Door {
             reason: Reason::Invalid,
             wants_page: false,
             is_upgrade: false,
+            is_tunnel: false,
             body_bytes: 0,
             attempts: 0,
             origin_asked: None,
@@ -113,7 +115,7 @@ impl ProxyHttp for Door {
         end: bool,
         context: &mut RequestContext,
     ) -> Result<()> {
-        if let Some(work) = context.work.as_mut().filter(|_| !context.is_upgrade) {
+        if let Some(work) = context.work.as_mut().filter(|_| !context.is_tunnel) {
             work.has_body(end);
         }
         let limit = context.config.server.limits.body_bytes;
@@ -153,10 +155,15 @@ impl ProxyHttp for Door {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // What comes now is no body: it may pause for as long as the origin puts up with.
+            session.set_read_timeout(None);
+            context.is_tunnel = true;
+        }
         if context.origin_answered.is_none() {
             context.origin_answered = Some(self.rooms.clock().own_micros());
         }
