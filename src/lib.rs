@@ -14,7 +14,7 @@
 //! 4. `gate`, `page`
 //! 5. `api`
 //! 6. `proxy`
-//! 7. `app` (the composition root), `demo`
+//! 7. `app` (the composition root), `demo`, `preview`
 //! 8. `cli` and `main`
 //!
 //! # To add
@@ -32,6 +32,7 @@ pub mod demo;
 pub mod gate;
 pub mod limit;
 pub mod page;
+pub mod preview;
 pub mod proxy;
 pub mod queue;
 pub mod random;

@@ -158,12 +158,12 @@ impl BackgroundService for Beside {
             tokio::select! {
                 _ = report.tick() => self.report(),
                 _ = look.tick() => {
-                    if reload.watch.has_changed(self.app.templates()) {
+                    if reload.watch.has_changed(self.app.page_files()) {
                         self.app.reload((reload.load)()).await;
                     }
                 }
                 () = next(&mut hangup) => {
-                    reload.watch.note_read(self.app.templates());
+                    reload.watch.note_read(self.app.page_files());
                     self.app.reload((reload.load)()).await;
                 }
             }

@@ -6,6 +6,7 @@ mod drain;
 mod keys;
 mod lifecycle;
 mod metrics_page;
+pub mod pages;
 mod serve;
 mod sockets;
 mod start;
@@ -107,7 +108,7 @@ impl App {
         successor: bool,
     ) -> Result<Self, StartError> {
         let keyring = keys::keyring(&config)?;
-        let pages = load_pages(&config)?;
+        let pages = pages::load(&config)?;
         let target = target::of(&config)?;
         let timeout = Duration::from_millis(config.store.timeout_ms);
         let directory = config.server.state_dir.as_deref();
@@ -186,9 +187,9 @@ impl App {
         Duration::from_secs(self.live.pin().server.limits.keepalive_seconds + 1)
     }
 
-    /// The templates in use.
-    fn templates(&self) -> Vec<std::path::PathBuf> {
-        self.live.pin().sites.iter().filter_map(|site| site.template.clone()).collect()
+    /// The files and folders of the pages in use.
+    fn page_files(&self) -> Vec<std::path::PathBuf> {
+        pages::files(&self.live.pin())
     }
 
     /// Takes over another configuration, or nothing of it.
@@ -218,7 +219,7 @@ impl App {
         }
         keys::refuse_other_identity(&self.live.pin(), &config)?;
         let keyring = keys::keyring(&config)?;
-        let pages = load_pages(&config)?;
+        let pages = pages::load(&config)?;
         let origins = self.origins.prepare(&config).await.map_err(StartError::one)?;
         // Everything is made; from here on nothing fails. The configuration goes last: who pins it finds the rest.
         self.rooms.configure(&specs(&config, &self.metrics));
@@ -255,19 +256,6 @@ fn specs(config: &Config, metrics: &Metrics) -> Vec<RoomSpec> {
         metrics: metrics.room(&room.name),
     };
     config.rooms.iter().map(spec).collect()
-}
-
-/// The page of each site: its own template, or the built-in one.
-fn load_pages(config: &Config) -> Result<Vec<Arc<Page>>, StartError> {
-    let page = |site: &crate::config::Site| match &site.template {
-        None => Page::built_in().map(Arc::new).map_err(|error| StartError::one(error.to_string())),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| StartError::one(format!("{}: {error}", path.display())))?;
-            Page::load(&text).map(Arc::new).map_err(|error| StartError::one(format!("{}: {error}", path.display())))
-        }
-    };
-    config.sites.iter().map(page).collect()
 }
 
 /// `""` stands for requests that belong to no room.

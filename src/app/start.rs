@@ -1,7 +1,7 @@
 //! From a configuration to everything that is made and not yet serving.
 
 use super::upgrade::{Inherited, Rendezvous};
-use super::{App, StartError, keys, load_pages, target};
+use super::{App, StartError, keys, pages, target};
 use crate::config::{Config, LogFormat};
 use crate::telemetry::metrics::Metrics;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Makes what a configuration asks for and throws it away: finds what only shows then, such as a broken template.
 pub fn check(config: &Config) -> Result<(), StartError> {
     let mut errors = Vec::new();
-    let results = [keys::configured(config), load_pages(config).map(|_| ()), target::of(config).map(|_| ())];
+    let results = [keys::configured(config), pages::load(config).map(|_| ()), target::of(config).map(|_| ())];
     for error in results.into_iter().filter_map(Result::err) {
         errors.extend(error.lines);
     }

@@ -1,4 +1,4 @@
-//! Notices that the configuration's file, or a template that it names, was changed.
+//! Notices that the configuration's file, or a file or folder of a waiting page that it names, was changed.
 //!
 //! Looks at the files once a second instead of asking the system to tell: that sees a write, a file moved into place, a
 //! swapped link (as Kubernetes does) and a network's file system alike. A file counts as changed when it looks different and
@@ -32,7 +32,7 @@ impl Watch {
         watch
     }
 
-    /// Whether there is something to read that wasn't read; says so once. `more` are further files to look at: templates
+    /// Whether there is something to read that wasn't read; says so once. `more` are further files and folders to look at
     /// that the file doesn't name itself.
     pub fn has_changed(&mut self, more: Vec<PathBuf>) -> bool {
         let now = self.looks(more);
@@ -57,13 +57,14 @@ impl Watch {
         let Some(file) = &self.file else { return Vec::new() };
         let now = look(file);
         if now != self.named.0 {
-            self.named = (now, templates_in(file));
+            self.named = (now, page_files_in(file));
         }
         let mut files = [more, self.named.1.clone()].concat();
         files.sort();
         files.dedup();
-        let templates = files.into_iter().map(|path| (path.clone(), look(&path)));
-        templates.chain([(file.clone(), now)]).collect()
+        let within: Vec<PathBuf> = files.iter().flat_map(|folder| entries(folder)).collect();
+        let looks = files.into_iter().chain(within).map(|path| (path.clone(), look(&path)));
+        looks.chain([(file.clone(), now)]).collect()
     }
 }
 
@@ -75,12 +76,23 @@ fn look(path: &Path) -> Look {
     Some((numbers, times))
 }
 
-/// The templates that a file names, whatever else is wrong with it: one that is missing may be put there later.
-fn templates_in(file: &Path) -> Vec<PathBuf> {
+/// What is in a folder. A file that comes or goes changes the folder itself; one that is written over doesn't.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths
+}
+
+/// What a file names for its waiting pages, whatever else is wrong with it: one that is missing may be put there later.
+fn page_files_in(file: &Path) -> Vec<PathBuf> {
     let table = fs::read_to_string(file).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
     let sites = table.get("sites").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    let named = sites.iter().filter_map(|site| site.get("template").and_then(toml::Value::as_str));
-    named.map(PathBuf::from).collect()
+    let in_page = |site: &toml::Value, name: &str| site.get("page").and_then(|page| page.get(name)).cloned();
+    let named = sites.iter().flat_map(|site| {
+        [site.get("template").cloned(), in_page(site, "languages"), in_page(site, "logo")].into_iter().flatten()
+    });
+    named.filter_map(|path| path.as_str().map(PathBuf::from)).collect()
 }
 
 #[cfg(test)]
@@ -164,6 +176,22 @@ mod tests {
         folder.write("other.html", "changed");
         assert!(!watch.has_changed(vec![other.clone()]));
         assert!(watch.has_changed(vec![other]));
+    }
+
+    #[test]
+    fn what_is_in_a_folder_of_languages_is_watched() {
+        let (folder, file) = Folder::new("");
+        let languages = folder.0.path().join("locales");
+        fs::create_dir(&languages).unwrap();
+        let mut watch = Watch::of(Some(file));
+        folder.write("gatekeeper.toml", &format!("[[sites]]\npage.languages = '{}'", languages.display()));
+        assert_eq!(reports(&mut watch), [false, true, false]);
+        folder.write("locales/sv.ftl", "next = a");
+        assert_eq!(reports(&mut watch), [false, true, false], "a new one");
+        folder.write("locales/sv.ftl", "next = bb");
+        assert_eq!(reports(&mut watch), [false, true, false], "a changed one");
+        fs::remove_file(languages.join("sv.ftl")).unwrap();
+        assert_eq!(reports(&mut watch), [false, true, false], "one that is gone");
     }
 
     #[test]

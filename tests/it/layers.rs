@@ -27,6 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("proxy", BELOW_PROXY),
     ("app", BELOW_APP),
     ("demo", BELOW_DEMO),
+    ("preview", &["config", "page", "app"]),
     ("main", EVERYTHING),
     ("cli", EVERYTHING),
 ];
@@ -80,12 +81,14 @@ const EVERYTHING: &[&str] = &[
     "proxy",
     "app",
     "demo",
+    "preview",
     "cli",
     "main",
 ];
 
 /// A crate (with those whose names go on with `_`), and the modules that may name it.
-const CRATES: &[(&str, &[&str])] = &[("pingora", &["proxy", "app", "main", "cli", "demo"]), ("redis", &["store"])];
+const CRATES: &[(&str, &[&str])] =
+    &[("pingora", &["proxy", "app", "main", "cli", "demo", "preview"]), ("redis", &["store"])];
 /// What the rules of the line may not know of.
 const NOT_IN_QUEUE: &[&str] = &["tokio", "redis", "pingora", "http"];
 

@@ -27,6 +27,7 @@ mod h2c;
 mod harness;
 mod layers;
 mod model;
+mod page;
 mod redis_store;
 mod reload;
 mod restart;
