@@ -4,7 +4,7 @@ number-sample = 1.234.567
 
 title = {$state} – {$room}
 title-ahead = Noch {$n} vor Ihnen
-title-next = Sie sind die Nächsten
+title-next = Gleich sind Sie dran
 title-none = In der Warteschlange
 title-ready = Sie sind dran
 title-paused = Angehalten
