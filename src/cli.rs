@@ -1,4 +1,4 @@
-//! The commands: `run`, `check`, `demo`, `crowd`.
+//! The commands: `run`, `check`, `page`, `demo`, `crowd`.
 
 use crate::app::{self, Reload, StartError, Watch};
 use crate::config::{Config, process_environment};
@@ -39,6 +39,8 @@ enum Command {
         #[arg(long, short)]
         config: Option<PathBuf>,
     },
+    /// The waiting page: to be looked at, or to start your own from.
+    Page(PageArguments),
     /// A small shop behind a tight gate, with a crowd: open the printed address and see the line.
     Demo {
         /// Where to listen.
@@ -50,6 +52,30 @@ enum Command {
     Crowd(Box<crowd::Options>),
 }
 
+/// One of them.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct PageWhat {
+    /// Shows every state in every language on this address.
+    #[arg(long, num_args = 0..=1, default_missing_value = "127.0.0.1:8001")]
+    preview: Option<std::net::SocketAddr>,
+    /// Prints the texts of a language that comes with the program, as in `--texts en > locales/sv.ftl`.
+    #[arg(long, value_name = "LANGUAGE")]
+    texts: Option<String>,
+    /// Prints the built-in template.
+    #[arg(long)]
+    template: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct PageArguments {
+    #[command(flatten)]
+    what: PageWhat,
+    /// Whose pages to preview; without it the built-in one.
+    #[arg(long, short)]
+    config: Option<PathBuf>,
+}
+
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
     // Redis over TLS uses the process's one provider.
@@ -57,6 +83,7 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { config, upgrade } => run(config, upgrade),
         Command::Check { config } => check(config.as_ref()),
+        Command::Page(arguments) => page(arguments),
         Command::Demo { listen } => crate::demo::run(listen),
         Command::Crowd(options) => return rehearse(*options),
     };
@@ -100,6 +127,27 @@ fn check(path: Option<&PathBuf>) -> Result<(), StartError> {
     }
     app::check(&config)?;
     say("the configuration is fine");
+    Ok(())
+}
+
+fn page(arguments: PageArguments) -> Result<(), StartError> {
+    let PageArguments { what, config } = arguments;
+    if let Some(listen) = what.preview {
+        return crate::preview::run(listen, Box::new(move || load(config.as_ref())));
+    }
+    let Some(tag) = what.texts else {
+        return print(crate::page::BUILT_IN);
+    };
+    let known = || crate::page::built_in_languages().collect::<Vec<_>>().join(", ");
+    let none =
+        || StartError::new(vec![format!("no language \"{tag}\" comes with the program; there are: {}", known())]);
+    print(crate::page::built_in_texts(&tag).ok_or_else(none)?)
+}
+
+/// To be kept in a file; a reader that has enough is no failure.
+fn print(text: &str) -> Result<(), StartError> {
+    use std::io::Write as _;
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())
 }
 

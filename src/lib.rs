@@ -14,7 +14,7 @@
 //! 4. `gate`, `page`
 //! 5. `api`
 //! 6. `proxy`
-//! 7. `app` (the composition root); `crowd` (simulated visitors: knows the gate by its front door alone); `demo`
+//! 7. `app` (the composition root); `crowd` (simulated visitors: knows the gate by its front door alone); `demo`, `preview`
 //! 8. `cli` and `main`
 //!
 //! # To add
@@ -33,6 +33,7 @@ pub mod demo;
 pub mod gate;
 pub mod limit;
 pub mod page;
+pub mod preview;
 pub mod proxy;
 pub mod queue;
 pub mod random;

@@ -8,7 +8,7 @@
 
 use gatekeeper::config::{Config, Environment, PathPattern, normal_host};
 use gatekeeper::gate::cookie;
-use gatekeeper::page::{LocalUrl, Page, PageContext};
+use gatekeeper::page::{Design, LocalUrl, Page, PageContext};
 use gatekeeper::proxy::{Client, PathView};
 use gatekeeper::queue::{Ticket, Time};
 use gatekeeper::token::{Claims, Keyring, TokenError};
@@ -125,7 +125,8 @@ pub fn token(bytes: &[u8]) {
 /// What a visitor and an operator put into the page. Four texts, by NUL.
 pub fn template(bytes: &[u8]) {
     static PAGE: OnceLock<Page> = OnceLock::new();
-    let page = PAGE.get_or_init(|| Page::built_in().unwrap());
+    let design = || Design { language: "en".to_owned(), ..Design::default() };
+    let page = PAGE.get_or_init(|| Page::built_in(&design()).unwrap()).speak("en");
     let text = String::from_utf8_lossy(bytes);
     let mut texts = text.split('\0');
     let mut next = || texts.next().unwrap_or_default();
@@ -141,7 +142,7 @@ pub fn template(bytes: &[u8]) {
         status_url: local.clone(),
         enqueue_url: Some(local.clone()),
         reload_url: local,
-        nothing_sent: number.is_multiple_of(2),
+        nothing_sent: number % 2 == 0,
         poll_after_ms: number,
         ..PageContext::new(room, title).at(Some(number))
     };

@@ -8,6 +8,7 @@ mod drain;
 mod keys;
 mod lifecycle;
 mod metrics_page;
+pub mod pages;
 mod serve;
 mod sockets;
 mod start;
@@ -111,7 +112,7 @@ impl App {
         successor: bool,
     ) -> Result<Self, StartError> {
         let keyring = keys::keyring(&config)?;
-        let pages = load_pages(&config)?;
+        let pages = pages::load(&config)?;
         let certificates = Certificates::load(&config)?;
         let target = target::of(&config)?;
         let timeout = Duration::from_millis(config.store.timeout_ms);
@@ -197,11 +198,11 @@ impl App {
         Duration::from_secs(self.live.pin().server.limits.keepalive_seconds + 1)
     }
 
-    /// The files in use beside the configuration itself.
+    /// The files and folders in use beside the configuration itself.
     fn files(&self) -> Vec<std::path::PathBuf> {
         let config = self.live.pin();
-        let templates = config.sites.iter().filter_map(|site| site.template.clone());
-        templates.chain(certificates::files(&config)).chain(config.tokens.signing_keys.clone()).collect()
+        let pages = pages::files(&config).into_iter();
+        pages.chain(certificates::files(&config)).chain(config.tokens.signing_keys.clone()).collect()
     }
 
     /// Takes over another configuration, or nothing of it.
@@ -235,7 +236,7 @@ impl App {
         }
         keys::refuse_other_identity(&old, &config)?;
         let keyring = keys::keyring(&config)?;
-        let pages = load_pages(&config)?;
+        let pages = pages::load(&config)?;
         let certificates = certificates::prepare(&config)?;
         let origins = self.origins.prepare(&config).await.map_err(StartError::one)?;
         // Everything is made; from here on nothing fails. The configuration goes last: who pins it finds the rest.
@@ -283,19 +284,6 @@ fn specs(config: &Config, metrics: &Metrics) -> Vec<RoomSpec> {
         metrics: metrics.room(&room.name),
     };
     config.rooms.iter().map(spec).collect()
-}
-
-/// The page of each site: its own template, or the built-in one.
-fn load_pages(config: &Config) -> Result<Vec<Arc<Page>>, StartError> {
-    let page = |site: &crate::config::Site| match &site.template {
-        None => Page::built_in().map(Arc::new).map_err(|error| StartError::one(error.to_string())),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| StartError::one(format!("{}: {error}", path.display())))?;
-            Page::load(&text).map(Arc::new).map_err(|error| StartError::one(format!("{}: {error}", path.display())))
-        }
-    };
-    config.sites.iter().map(page).collect()
 }
 
 /// `""` stands for requests that belong to no room.

@@ -1,7 +1,7 @@
 //! From a configuration to everything that is made and not yet serving.
 
 use super::upgrade::{Inherited, Rendezvous};
-use super::{App, StartError, certificates, keys, load_pages, target};
+use super::{App, StartError, certificates, keys, pages, target};
 use crate::config::{Config, LogFormat};
 use crate::telemetry::metrics::Metrics;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     let mut errors = Vec::new();
     let results = [
         keys::configured(config),
-        load_pages(config).map(|_| ()),
+        pages::load(config).map(|_| ()),
         certificates::prepare(config).map(|_| ()),
         target::of(config).map(|_| ()),
     ];

@@ -1,4 +1,5 @@
-//! Notices that the configuration's file, or a file that it names (template, certificate, signing key), was changed.
+//! Notices that the configuration's file, or a file or folder that it names (a page's, a certificate, a signing key), was
+//! changed.
 //!
 //! Looks at the files once a second instead of asking the system to tell: that sees a write, a file moved into place, a
 //! swapped link (as Kubernetes does) and a network's file system alike. A file counts as changed when it looks different and
@@ -32,7 +33,7 @@ impl Watch {
         watch
     }
 
-    /// Whether there is something to read that wasn't read; says so once. `more` are further files to look at: those in use
+    /// Whether there is something to read that wasn't read; says so once. `more` are further files and folders to look at
     /// that the file doesn't name itself.
     pub fn has_changed(&mut self, more: Vec<PathBuf>) -> bool {
         let now = self.looks(more);
@@ -63,7 +64,8 @@ impl Watch {
         let mut files = [more, self.named.1.clone()].concat();
         files.sort();
         files.dedup();
-        let files = files.into_iter().map(|path| (path.clone(), look(&path)));
+        let within: Vec<PathBuf> = files.iter().flat_map(|folder| entries(folder)).collect();
+        let files = files.into_iter().chain(within).map(|path| (path.clone(), look(&path)));
         files.chain(own.map(|(now, file)| (file, now))).collect()
     }
 }
@@ -76,6 +78,14 @@ fn look(path: &Path) -> Look {
     Some((numbers, times))
 }
 
+/// What is in a folder. A file that comes or goes changes the folder itself; one that is written over doesn't.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths
+}
+
 /// What a file names, whatever else is wrong with it: a file that is missing may be put there later.
 fn named_in(file: &Path) -> Vec<PathBuf> {
     let table = fs::read_to_string(file).ok().and_then(|text| text.parse::<toml::Table>().ok()).unwrap_or_default();
@@ -83,7 +93,8 @@ fn named_in(file: &Path) -> Vec<PathBuf> {
     let each = |value: &toml::Value, list: &str| value.get(list).and_then(toml::Value::as_array).cloned();
     let mut named: Vec<toml::Value> = Vec::new();
     for site in each(&table, "sites").unwrap_or_default() {
-        named.extend(site.get("template").cloned());
+        let in_page = |name: &str| site.get("page").and_then(|page| page.get(name)).cloned();
+        named.extend([site.get("template").cloned(), in_page("languages"), in_page("logo")].into_iter().flatten());
     }
     for listener in table.get("server").and_then(|server| each(server, "listeners")).unwrap_or_default() {
         let further = each(&listener, "certificates").unwrap_or_default();
@@ -199,6 +210,22 @@ mod tests {
             folder.write(name, "x");
             assert_eq!(reports(&mut watch), [false, true, false], "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_in_a_folder_of_languages_is_watched() {
+        let (folder, file) = Folder::new("");
+        let languages = folder.0.path().join("locales");
+        fs::create_dir(&languages).unwrap();
+        let mut watch = Watch::of(Some(file));
+        folder.write("gatekeeper.toml", &format!("[[sites]]\npage.languages = '{}'", languages.display()));
+        assert_eq!(reports(&mut watch), [false, true, false]);
+        folder.write("locales/sv.ftl", "next = a");
+        assert_eq!(reports(&mut watch), [false, true, false], "a new one");
+        folder.write("locales/sv.ftl", "next = bb");
+        assert_eq!(reports(&mut watch), [false, true, false], "a changed one");
+        fs::remove_file(languages.join("sv.ftl")).unwrap();
+        assert_eq!(reports(&mut watch), [false, true, false], "one that is gone");
     }
 
     #[test]

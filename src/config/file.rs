@@ -138,6 +138,7 @@ pub(super) struct Site {
     pub strip_query_token: bool,
     pub cookie: Cookie,
     pub template: Option<PathBuf>,
+    pub page: Page,
     pub connect_seconds: u64,
     pub read_seconds: u64,
     pub upgrade_read_seconds: u64,
@@ -165,6 +166,28 @@ pub(super) struct SecretHeader {
 pub(super) struct Cookie {
     pub same_site: SameSite,
     pub embed: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Page {
+    pub language: String,
+    pub languages: Option<PathBuf>,
+    pub logo: Option<PathBuf>,
+    pub light: Colors,
+    pub dark: Colors,
+    /// By language, then by the text's name.
+    pub texts: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Colors {
+    pub accent: String,
+    pub ground: String,
+    pub sheet: String,
+    pub ink: String,
+    pub soft: String,
 }
 
 #[derive(Default, Deserialize)]

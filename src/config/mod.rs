@@ -13,6 +13,7 @@
 
 mod address;
 mod choices;
+mod design;
 mod environment;
 mod file;
 mod live;
@@ -28,6 +29,7 @@ mod tree;
 
 pub use address::normal_host;
 pub use choices::{LogFormat, LogLevel, OnStoreFailure, SameSite, Scope};
+pub use design::{Color, LOGO_TYPES, PageDesign, Palette};
 pub use environment::{Environment, process_environment};
 pub use live::{Live, changes, differing};
 pub use report::{ConfigError, Place};

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::address::{is_host, network, normal_host, split_port};
 use super::choices::SameSite;
+use super::design::{PageDesign, design};
 use super::file;
 use super::report::{At, Report};
 use super::rules::PathPattern;
@@ -34,6 +35,8 @@ pub struct Site {
     pub cookie: CookieOptions,
     /// A waiting page of one's own.
     pub template: Option<PathBuf>,
+    /// Its colours, logo, languages and texts.
+    pub page: PageDesign,
     /// Until an origin takes a connection.
     pub connect_seconds: u64,
     /// Until the first byte of an answer, and between two pieces of it.
@@ -201,6 +204,7 @@ fn site(written: &file::Site, at: &At, report: &mut Report<'_>) -> Site {
         strip_query_token: written.strip_query_token,
         cookie: CookieOptions { same_site: written.cookie.same_site, embed: written.cookie.embed },
         template: written.template.clone(),
+        page: design(&written.page, &at.key("page"), report),
         connect_seconds: report.range(&at.key("connect_seconds"), written.connect_seconds, 1..=60),
         read_seconds: report.range(&at.key("read_seconds"), written.read_seconds, 1..=3600),
         upgrade_read_seconds: report.range(&at.key("upgrade_read_seconds"), written.upgrade_read_seconds, 1..=604_800),

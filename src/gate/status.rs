@@ -38,6 +38,8 @@ pub struct Status {
     pub poll_after_ms: u64,
     /// The end of the stay.
     pub expires_at: Option<Time>,
+    /// When the place was taken; none where there is none, or it was used.
+    pub joined: Option<Time>,
     /// The operator's words, or none.
     pub message: Option<String>,
     /// Whether the store answers: where not, nothing moves, but no place is lost.
@@ -59,6 +61,10 @@ impl Status {
             Place::Waiting { position, .. } => (state_of(settings.mode), Some(*position), None),
             Place::Gone | Place::Limited { .. } => (State::Unknown, None, None),
         };
+        let joined = match place {
+            Place::Waiting { claims, .. } => Some(claims.ticket().minted()),
+            Place::Ready { .. } | Place::Gone | Place::Limited { .. } => None,
+        };
         let asked_from = position.unwrap_or_else(|| view.waiting() + 1);
         // Who holds a place that was not heard of yet, or none at all, is not in the line.
         let is_new = !matches!(place, Place::Waiting { claims, .. } if claims.heartbeat().is_some());
@@ -71,6 +77,7 @@ impl Status {
             estimate: estimate.filter(|_| state == State::Waiting),
             poll_after_ms: next_poll(estimate, settings, pace),
             expires_at,
+            joined,
             message: Some(settings.message.clone()).filter(|message| !message.is_empty()),
             connected: view.is_connected(),
             token: None,

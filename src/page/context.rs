@@ -7,8 +7,14 @@ use serde::Serialize;
 
 use super::address::LocalUrl;
 
+/// Nobody lets others pass for longer at one go; who wants to does it again.
+const MAX_HOLD: u64 = 300;
+
+/// A page without scripts reloads no faster, in seconds: a reload costs more than a poll.
+const LEAST_INTERVAL: u64 = 15;
+
 /// What the page says. The template gets the name in lower case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PageState {
     /// In line.
@@ -22,6 +28,8 @@ pub enum PageState {
     Ready,
     /// In line, but nothing is known at the moment. A page reaches it by script when its polls fail.
     Reconnecting,
+    /// The place has ended. A page reaches it by script; otherwise it is only a preview.
+    Lost,
 }
 
 /// An estimate of the wait; the page rounds it outwards.
@@ -70,12 +78,18 @@ pub struct PageContext {
     pub poll_after_ms: u64,
     /// How long the place is kept while nothing is heard from the visitor, seconds.
     pub retention_seconds: u64,
+    /// Who isn't heard from for so long is given no turn, seconds.
+    pub presence_seconds: u64,
+    /// For how long a visitor may let others pass at one go, seconds; 0: that isn't offered.
+    pub hold_seconds: u64,
     /// How long a turn lasts, seconds.
     pub ready_ttl_seconds: u64,
     /// Whether each page opened starts that time anew …
     pub ready_renews: bool,
     /// … up to so many seconds in all.
     pub ready_max_seconds: u64,
+    /// Only to be looked at: the page neither polls nor reloads.
+    pub preview: bool,
 }
 
 impl PageContext {
@@ -98,10 +112,23 @@ impl PageContext {
             reload_url: LocalUrl::new("/"),
             poll_after_ms: 5000,
             retention_seconds: 1800,
+            presence_seconds: 120,
+            hold_seconds: 300,
             ready_ttl_seconds: 600,
             ready_renews: true,
             ready_max_seconds: 7200,
+            preview: false,
         }
+    }
+
+    /// The same page, whose places are kept for so long.
+    #[must_use]
+    pub fn kept_for(mut self, retention_seconds: u64, presence_seconds: u64) -> Self {
+        self.retention_seconds = retention_seconds;
+        self.presence_seconds = presence_seconds;
+        // Half of it at most, in whole minutes: who comes back late still has the place.
+        self.hold_seconds = (retention_seconds / 2).min(MAX_HOLD) / 60 * 60;
+        self
     }
 
     /// The same page at this place in line, 1 at its head.
@@ -110,6 +137,41 @@ impl PageContext {
         self.position = position.map(|place| place.max(1));
         self.ahead = self.position.map(|place| place - 1);
         self
+    }
+
+    /// Whether somebody is ahead (`some`), nobody (`next`), or nothing is known (`none`).
+    pub(super) fn place(&self) -> &'static str {
+        match self.ahead {
+            None => "none",
+            Some(0) => "next",
+            Some(_) => "some",
+        }
+    }
+
+    /// Whether the number needs smaller digits.
+    pub(super) fn is_long(&self) -> bool {
+        self.ahead.is_some_and(|ahead| ahead > 9999)
+    }
+
+    /// How often a page without scripts reloads, seconds: no faster than the polls.
+    pub(super) fn interval(&self) -> u64 {
+        (self.poll_after_ms / 1000).max(LEAST_INTERVAL)
+    }
+
+    /// The case of the tab's title: `title-…` of the texts.
+    pub(super) fn title_name(&self) -> &'static str {
+        match (self.cookies_missing, self.state) {
+            (true, _) => "title-cookies",
+            (_, PageState::Ready) => "title-ready",
+            (_, PageState::Closed) => "title-closed",
+            (_, PageState::Paused) => "title-paused",
+            (_, PageState::Lost) => "title-lost",
+            (_, PageState::Waiting | PageState::Reconnecting) => match self.ahead {
+                None => "title-none",
+                Some(0) => "title-next",
+                Some(_) => "title-ahead",
+            },
+        }
     }
 
     /// One page for every state and condition that a template has to cope with, by name. No two agree in everything
@@ -135,6 +197,7 @@ impl PageContext {
             ("paused", Self { state: PageState::Paused, eta: None, ..waiting.clone() }),
             ("closed", Self { message: "We open again on Monday.".to_owned(), ..Self::sample_closed() }),
             ("reconnecting", Self { state: PageState::Reconnecting, ..waiting.clone() }),
+            ("lost", Self { state: PageState::Lost, preview: true, ..waiting.clone().at(None) }),
             ("ready", Self { state: PageState::Ready, ready_renews: false, ..waiting.clone().at(None) }),
             ("nothing_sent", Self { nothing_sent: true, ready_ttl_seconds: 60, ..waiting.clone() }),
             ("nothing_sent_ready", Self::sample_unsent_turn(&waiting)),
@@ -143,12 +206,7 @@ impl PageContext {
     }
 
     fn sample_closed() -> Self {
-        Self {
-            state: PageState::Closed,
-            waiting: Some(0),
-            retention_seconds: 5400,
-            ..Self::new("book", "Stadtbücherei")
-        }
+        Self { state: PageState::Closed, waiting: Some(0), ..Self::new("book", "Stadtbücherei").kept_for(90, 600) }
     }
 
     fn sample_unsent_turn(waiting: &Self) -> Self {
@@ -167,6 +225,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[test]
+    fn others_may_pass_for_half_of_what_a_place_is_kept_at_most() {
+        let hold = |retention| PageContext::new("a", "A").kept_for(retention, 120).hold_seconds;
+        assert_eq!([60, 119, 120, 300, 500, 1800, 86_400].map(hold), [0, 0, 60, 120, 240, 300, 300]);
+        assert_eq!(PageContext::new("a", "A"), PageContext::new("a", "A").kept_for(1800, 120));
+    }
 
     #[test]
     fn every_field_varies_among_the_samples() {

@@ -8,8 +8,23 @@ fn outside_inline(html: &str) -> String {
     inline.scripts.iter().chain(&inline.styles).fold(html.to_owned(), |rest, text| rest.replace(text, ""))
 }
 
+/// The design that the reference gives everybody.
+fn design() -> Design {
+    let config = crate::config::Config::parse(crate::config::REFERENCE, "reference", &Default::default()).unwrap();
+    let page = &config.sites[0].page;
+    Design { language: page.language.clone(), light: page.light, dark: page.dark, ..Design::default() }
+}
+
+fn source(tag: &str, text: &str) -> Source {
+    Source { tag: tag.to_owned(), name: format!("{tag}.ftl"), text: text.to_owned() }
+}
+
 fn built_in() -> Page {
-    Page::built_in().unwrap()
+    Page::built_in(&design()).unwrap()
+}
+
+fn load(template: &str) -> Result<Page, PageError> {
+    Page::load(template, &design())
 }
 
 fn sample(name: &str) -> PageContext {
@@ -17,25 +32,87 @@ fn sample(name: &str) -> PageContext {
 }
 
 fn render(name: &str) -> String {
-    built_in().render(&sample(name)).unwrap()
+    built_in().speak("en").render(&sample(name)).unwrap()
 }
 
 fn refusal(template: &str) -> String {
-    Page::load(template).unwrap_err().to_string()
+    load(template).unwrap_err().to_string()
 }
 
 #[test]
-fn every_sample_is_a_whole_small_page_that_needs_no_other_host() {
+fn every_sample_in_every_language_is_a_whole_small_page_that_needs_no_other_host() {
     let page = built_in();
-    for (name, context) in PageContext::samples() {
-        let html = page.render(&context).unwrap();
-        assert!(html.starts_with("<!doctype html>"), "{name}: {:?}", &html[..40]);
-        assert!(html.trim_end().ends_with("</html>"), "{name}");
-        assert!(html.len() < 30_000, "{name}: {} bytes", html.len());
-        for outside in
-            ["http://", "https://", "src=", "href=\"//", "url(", "@import", "style=\"", " onclick", "{{", "{%"]
-        {
-            assert!(!html.contains(outside), "{name} has {outside}");
+    for tag in page.languages() {
+        let spoken = page.speak(&tag);
+        assert_eq!(spoken.language(), tag);
+        for (name, context) in PageContext::samples() {
+            let html = spoken.render(&context).unwrap();
+            assert!(html.starts_with("<!doctype html>"), "{tag} {name}: {:?}", &html[..40]);
+            assert!(html.trim_end().ends_with("</html>"), "{tag} {name}");
+            assert!(html.len() < 30_000, "{tag} {name}: {} bytes", html.len());
+            for outside in
+                ["http://", "https://", "src=", "href=\"//", "url(", "@import", "style=\"", " onclick", "{{", "{%"]
+            {
+                assert!(!html.contains(outside), "{tag} {name} has {outside}");
+            }
+            let direction = if ["ar", "he"].contains(&&*tag) { "rtl" } else { "ltr" };
+            assert!(html.contains(&format!("<html lang=\"{tag}\" dir=\"{direction}\">")), "{tag} {name}");
+            assert_eq!(Inline::of(&html).policy(false), page.csp(), "{tag} {name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_prepared_ahead_is_what_the_template_makes() {
+    let page = built_in();
+    for tag in page.languages() {
+        let spoken = page.speak(&tag);
+        for (name, context) in PageContext::samples() {
+            let context = PageContext { preview: false, ..context };
+            let html = spoken.render(&context).unwrap();
+            let plain = spoken.make(&context, false).unwrap();
+            assert_eq!(String::from_utf8(plain.bytes).unwrap(), html, "{tag} {name}");
+            let gzipped = spoken.make(&context, true).unwrap();
+            assert!(gzipped.is_gzip && gzipped.bytes.len() < 14_000, "{tag} {name}: {} bytes", gzipped.bytes.len());
+            let mut unzipped = String::new();
+            std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*gzipped.bytes), &mut unzipped).unwrap();
+            assert_eq!(unzipped, html, "{tag} {name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_prepared_for_one_visitor_is_right_for_the_next() {
+    let (page, waiting) = (built_in(), sample("waiting"));
+    let spoken = page.speak("pl");
+    let addresses = ["/", "/?a=<script>&b='\"", "/\u{f8ff}0\u{f8ff}"];
+    for (ahead, address) in [1, 2, 5, 22, 9999, 10_000, 1_000_000].into_iter().zip(addresses.into_iter().cycle()) {
+        let context = PageContext {
+            title: format!("Hall {ahead}"),
+            eta: (ahead % 2 == 0).then_some(PageEta { low_seconds: ahead, high_seconds: ahead * 2 }),
+            reload_url: LocalUrl::new(address),
+            ..waiting.clone().at(Some(ahead + 1))
+        };
+        let made = spoken.make(&context, false).unwrap();
+        assert_eq!(String::from_utf8(made.bytes).unwrap(), spoken.render(&context).unwrap(), "{ahead}");
+    }
+    let marked = PageContext { message: "\u{f8ff}".to_owned(), ..waiting };
+    let made = spoken.make(&marked, true).unwrap();
+    assert!(!made.is_gzip && made.bytes == spoken.render(&marked).unwrap().into_bytes(), "made for itself");
+}
+
+/// Nothing that a reader would take for a mistake: a place that nothing was put into, or a text's name.
+#[test]
+fn nothing_is_left_to_fill_in_what_people_read() {
+    let page = built_in();
+    for tag in page.languages() {
+        for (name, context) in PageContext::samples() {
+            let html = page.speak(&tag).render(&context).unwrap();
+            let html = outside_inline(&html);
+            let start = html.find("<p class=\"room\">").unwrap();
+            assert!(!html[start..].contains(['{', '}']), "{tag} {name}: {}", &html[start..]);
+            let title = html.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0;
+            assert!(title.ends_with(" – Harbour Hall Tickets") || title.ends_with(" – Stadtbücherei"), "{tag} {title}");
         }
     }
 }
@@ -72,20 +149,57 @@ fn each_state_says_what_it_is_about() {
 }
 
 #[test]
-fn estimates_are_rounded_outwards() {
+fn the_page_speaks_the_visitors_language() {
+    let page = built_in();
     let cases = [
-        (0, 60, "less than a minute"),
-        (0, 61, "up to 2 minutes"),
-        (179, 240, "about 2 to 4 minutes"),
-        (180, 180, "about 3 minutes"),
-        (1190, 1201, "about 15 to 25 minutes"),
-        (5000, 6000, "about 80 to 100 minutes"),
-        (10_000, 12_000, "about 2 to 4 hours"),
+        ("de-AT,de;q=0.9,en;q=0.8", "de", "<title>Noch 341 vor Ihnen – Harbour Hall Tickets</title>"),
+        ("de", "de", "etwa 8 bis 12 Minuten"),
+        ("pl", "pl", ">osób przed Tobą<"),
+        ("ar", "ar", "dir=\"rtl\""),
+        ("zh-TW", "zh-Hant", "您正在排隊"),
+        ("sv", "en", "You are in line"),
+        ("", "en", "You are in line"),
     ];
-    for (low_seconds, high_seconds, text) in cases {
-        let context = PageContext { eta: Some(PageEta { low_seconds, high_seconds }), ..sample("waiting") };
-        assert!(built_in().render(&context).unwrap().contains(&format!(">{text}</dd>")), "{low_seconds} {text}");
+    for (accept, tag, text) in cases {
+        let spoken = page.speak(accept);
+        let html = spoken.render(&sample("waiting")).unwrap();
+        assert!(spoken.language() == tag && html.contains(text), "{accept}: {text}");
     }
+    let german = Page::built_in(&Design { language: "de".to_owned(), ..design() }).unwrap();
+    assert_eq!(german.speak("sv").language(), "de");
+    assert_eq!(german.speak("en").language(), "en");
+}
+
+#[test]
+fn an_operator_changes_texts_and_adds_languages() {
+    let sources = vec![
+        source("sv", "direction = ltr\nnext = Din tur härnäst\nroom-name = Hamnhallen"),
+        source("en", "next = Almost there"),
+    ];
+    let page = Page::built_in(&Design { sources, ..design() }).unwrap();
+    let html = page.speak("sv-SE").render(&sample("next")).unwrap();
+    assert!(html.contains("Din tur härnäst") && html.contains("<bdi>Hamnhallen</bdi>") && html.contains("lang=\"sv\""));
+    assert!(html.contains("Nobody is ahead of you."), "what it lacks is English");
+    let html = page.speak("en").render(&sample("next")).unwrap();
+    assert!(html.contains("Almost there") && html.contains("<bdi>Harbour Hall Tickets</bdi>"));
+    let broken = |sources| Page::built_in(&Design { sources, ..design() }).unwrap_err().to_string();
+    let error = broken(vec![source("de", "naechster = x")]);
+    assert!(error.contains("de.ftl") && error.contains("naechster"), "{error}");
+    let error = Page::built_in(&Design { language: "sv".to_owned(), ..design() }).unwrap_err().to_string();
+    assert!(error.contains("no language \"sv\"") && error.contains("zh-Hant"), "{error}");
+}
+
+#[test]
+fn an_operators_colors_and_logo_are_in_the_page_and_in_its_policy() {
+    let accent = crate::config::Color::parse("#7a0019").unwrap();
+    let logo = Logo { media_type: "image/svg+xml".to_owned(), bytes: b"<svg xmlns='x'/>\xff\xff\xff\xff".to_vec() };
+    let light = crate::config::Palette { accent, ..design().light };
+    let page = Page::built_in(&Design { light, logo: Some(logo), embed: true, ..design() }).unwrap();
+    let html = page.speak("en").render(&sample("waiting")).unwrap();
+    assert!(html.contains("--accent: #7a0019; --on-accent: #ffffff;"));
+    assert!(html.contains("<img src=\"data:image/svg+xml;base64,PHN2"));
+    assert_eq!(page.csp(), Inline::of(&html).policy(true));
+    assert_ne!(page.csp(), built_in().csp());
 }
 
 #[test]
@@ -97,7 +211,7 @@ fn without_scripts_it_reloads_the_address_but_never_a_post_or_in_vain() {
     };
     assert!(render("waiting").contains(&refresh(15)));
     let slow = PageContext { poll_after_ms: 20_000, ..sample("waiting") };
-    assert!(built_in().render(&slow).unwrap().contains(&refresh(20)), "no faster than the polls");
+    assert!(built_in().speak("en").render(&slow).unwrap().contains(&refresh(20)), "no faster than the polls");
     for name in ["nothing_sent", "cookies_missing"] {
         assert!(!render(name).contains("http-equiv"), "{name}");
     }
@@ -119,8 +233,8 @@ fn hostile_text_stays_text_in_every_field() {
             reload_url: url,
             ..sample
         };
-        let html = page.render(&context).unwrap();
-        assert_eq!(Inline::of(&html).policy(), page.csp(), "{name}");
+        let html = page.speak("en").render(&context).unwrap();
+        assert_eq!(Inline::of(&html).policy(false), page.csp(), "{name}");
         let text = outside_inline(&html);
         for danger in ["alert(1)</script>", "<script>alert", "\" onload", "onload='", "<!--", "-->"] {
             assert!(!text.contains(danger), "{name} has {danger}");
@@ -133,7 +247,8 @@ fn hostile_text_stays_text_in_every_field() {
 fn the_policy_fits_every_sample_and_allows_nothing_else() {
     let page = built_in();
     for (name, context) in PageContext::samples() {
-        assert_eq!(Inline::of(&page.render(&context).unwrap()).policy(), page.csp(), "{name}");
+        let html = page.speak("en").render(&context).unwrap();
+        assert_eq!(Inline::of(&html).policy(false), page.csp(), "{name}");
     }
     assert!(page.csp().starts_with("default-src 'none'; script-src 'sha256-"));
     assert!(!page.csp().contains("unsafe") && !page.csp().contains('*'));
@@ -141,11 +256,11 @@ fn the_policy_fits_every_sample_and_allows_nothing_else() {
 
 #[test]
 fn other_line_breaks_are_served_as_the_browser_hashes_them() {
-    let unix = Page::load("<script>one\ntwo</script>").unwrap();
+    let unix = load("<script>one\ntwo</script>").unwrap();
     for other in ["<script>one\r\ntwo</script>", "<script>one\rtwo</script>"] {
-        let page = Page::load(other).unwrap();
+        let page = load(other).unwrap();
         assert_eq!(page.csp(), unix.csp());
-        assert!(!page.render(&sample("waiting")).unwrap().contains('\r'));
+        assert!(!page.speak("en").render(&sample("waiting")).unwrap().contains('\r'));
     }
 }
 
@@ -165,7 +280,7 @@ fn an_unknown_variable_is_found_even_where_no_sample_goes() {
 
 #[test]
 fn what_a_template_makes_itself_is_known() {
-    Page::load("{% set a = 1 %}{% macro m(b) %}{{ b }}{% endmacro %}{{ a }}{{ m(2) }}{% for c in range(3) %}{{ c }}{% endfor %}").unwrap();
+    load("{% set a = 1 %}{% macro m(b) %}{{ b }}{% endmacro %}{{ a }}{{ m(2) }}{% for c in range(3) %}{{ c }}{% endfor %}").unwrap();
 }
 
 #[test]
@@ -186,10 +301,18 @@ fn data_inside_a_script_or_style_is_refused() {
 }
 
 #[test]
-fn numbers_are_grouped() {
-    for (number, text) in
-        [(0, "0"), (999, "999"), (1000, "1,000"), (1_204_118, "1,204,118"), (u64::MAX, "18,446,744,073,709,551,615")]
-    {
-        assert_eq!(grouped(number), text);
-    }
+fn a_template_of_ones_own_has_the_same_words() {
+    let template = "<p>{{ t('people-ahead', count=ahead or 0) }} {{ (ahead or 0) | grouped }} {{ retention_seconds | duration }}\
+                    <b data-t=\"{{ texts('joined') }}\">{{ t('joined', clock='20:15') }}</b>{{ wait_text }}";
+    let page = load(template).unwrap();
+    let html = page.speak("fr").render(&sample("waiting")).unwrap();
+    assert_eq!(
+        html,
+        "<p>personnes avant vous 341 30 minutes<b data-t=\"{&quot;joined&quot;:&quot;Arrivée à {clock}&quot;}\">\
+         Arrivée à 20:15</b>environ 8 à 12 minutes"
+    );
+    let error = refusal("{{ t('no-such') }}");
+    assert!(error.contains("no text \"no-such\"") && error.contains("--texts"), "{error}");
+    let page = load("{% macro m() %}{{ t('next') }}{% endmacro %}{{ m() }}").unwrap();
+    assert_eq!(page.speak("de").render(&sample("waiting")).unwrap(), "Gleich sind Sie dran", "in macros too");
 }

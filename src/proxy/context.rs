@@ -5,7 +5,7 @@ use super::seats::Work;
 use crate::config::{Config, Site};
 use crate::gate::Guest;
 use crate::rooms::LiveRoom;
-use crate::telemetry::metrics::InFlightGuard;
+use crate::telemetry::in_flight::InFlightGuard;
 use crate::telemetry::words::Reason;
 use std::sync::Arc;
 

@@ -15,7 +15,8 @@ use pingora::proxy::Session;
 use serde::Serialize;
 
 /// Every answer of the gate is chosen by these.
-const CHOSEN_BY: HeaderValue = HeaderValue::from_static("Accept, Sec-Fetch-Mode, Sec-Fetch-Dest, Cookie");
+const CHOSEN_BY: HeaderValue =
+    HeaderValue::from_static("Accept, Accept-Encoding, Accept-Language, Sec-Fetch-Mode, Sec-Fetch-Dest, Cookie");
 
 /// For browsers that don't know `frame-ancestors`.
 const NO_FRAME: HeaderValue = HeaderValue::from_static("DENY");
@@ -75,15 +76,39 @@ fn page(
 ) -> Option<Response<Bytes>> {
     let site = context.site()?;
     let page = door.pages.load().get(context.site?).cloned()?;
-    let html = page.render(&page_context(session, context, room, status)).ok()?;
+    let wishes = accept_language(session);
+    let spoken = page.speak(&wishes);
+    let takes_gzip = takes_gzip(session);
+    let made = spoken.make(&page_context(session, context, room, status), takes_gzip).ok()?;
     let code = StatusCode::from_u16(site.waiting_status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let mut response = build(code, "text/html; charset=utf-8", html.into_bytes());
-    let policy = if site.cookie.embed { page.framed_csp() } else { page.csp() };
-    append(response.headers_mut(), header::CONTENT_SECURITY_POLICY, policy);
+    let mut response = build(code, "text/html; charset=utf-8", made.bytes);
+    if made.is_gzip {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    append(response.headers_mut(), header::CONTENT_SECURITY_POLICY, page.csp());
     if !site.cookie.embed {
         response.headers_mut().insert(header::X_FRAME_OPTIONS, NO_FRAME);
     }
+    append(response.headers_mut(), header::CONTENT_LANGUAGE, spoken.language());
     Some(response)
+}
+
+/// Whether the visitor reads gzip: every browser does, and says so plainly.
+fn takes_gzip(session: &Session) -> bool {
+    let lines = session.req_header().headers.get_all(header::ACCEPT_ENCODING);
+    let mut codings = lines.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    codings.any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let is_refused = parts.any(|q| q.strip_prefix("q=").is_some_and(|q| q.trim_end_matches(['0', '.']).is_empty()));
+        is_gzip && !is_refused
+    })
+}
+
+/// The visitor's languages; several header lines are one list.
+fn accept_language(session: &Session) -> String {
+    let lines = session.req_header().headers.get_all(header::ACCEPT_LANGUAGE);
+    lines.iter().filter_map(|line| line.to_str().ok()).collect::<Vec<_>>().join(",")
 }
 
 fn page_context(session: &mut Session, context: &RequestContext, room: &LiveRoom, status: &Status) -> PageContext {
@@ -107,7 +132,7 @@ fn page_context(session: &mut Session, context: &RequestContext, room: &LiveRoom
         },
         waiting: Some(status.waiting),
         eta: status.estimate.map(|range| PageEta { low_seconds: range.low_seconds, high_seconds: range.high_seconds }),
-        joined_ms: None,
+        joined_ms: status.joined.map(|time| time.0),
         message: status.message.clone().unwrap_or_default(),
         nothing_sent: has_body,
         cookies_missing: false,
@@ -116,11 +141,12 @@ fn page_context(session: &mut Session, context: &RequestContext, room: &LiveRoom
             .then(|| LocalUrl::new(&format!("{PREFIX}/queue/enqueue?room={}", room.name()))),
         reload_url: LocalUrl::new(target),
         poll_after_ms: status.poll_after_ms,
-        retention_seconds: settings.retention(),
         ready_ttl_seconds: settings.ready_ttl_seconds,
         ready_renews: settings.renew_ready,
         ready_max_seconds: settings.ready_max(),
-        ..PageContext::new(room.name(), &title).at(status.position)
+        ..PageContext::new(room.name(), &title)
+            .at(status.position)
+            .kept_for(settings.retention(), settings.presence_seconds)
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod access_log;
 pub mod closings;
+pub mod in_flight;
 pub mod metrics;
 mod registry;
 pub mod words;

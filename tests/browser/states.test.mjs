@@ -2,12 +2,9 @@
 // a keyboard or a small phone are served too.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import { openBrowser, openTab, photograph, polled, scene, shown, STANDING_STILL } from './support.mjs';
+import { breaches, openBrowser, openTab, photograph, polled, scene, shown, STANDING_STILL } from './support.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const SCHEMES = ['light', 'dark'];
 
 /** A tab with a place in a line that stands still. */
@@ -57,13 +54,6 @@ test('who comes while the room is paused or closed is told so', async (t) => {
     assert.deepEqual(site.requests, [], mode);
   }
 });
-
-/** Each breach of accessibility in words, with the elements. */
-async function breaches(tab) {
-  await tab.evaluate(axe);
-  const { violations } = await tab.evaluate(() => globalThis.axe.run());
-  return violations.map((found) => `${found.id}: ${found.help}: ${found.nodes.map((node) => node.html).join(' ')}`);
-}
 
 for (const [state, mode] of [['waiting', 'auto'], ['paused', 'pause'], ['closed', 'closed']]) {
   test(`accessibility: nothing to find while ${state}`, async (t) => {

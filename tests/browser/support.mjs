@@ -5,8 +5,9 @@
 
 import { after } from 'node:test';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,12 +61,13 @@ function atEnd(t, stop) {
  * Starts a site and the gate in front of it, for one test.
  *
  * `settings`: the room's first ones. `protect`: the guarded paths. `pages`: path -> (request, response, url) => void,
- * asked before the default page, which says "Inside". `store`: lines of the section of that name.
+ * asked before the default page, which says "Inside". `store`, `server`: lines of the section of that name; `own`: of the
+ * site.
  */
-export async function scene(t, { settings = {}, protect = ['/**'], pages = {}, store = '' } = {}) {
+export async function scene(t, { settings = {}, protect = ['/**'], pages = {}, store = '', server = '', own = '' } = {}) {
   const site = await startSite(pages);
   atEnd(t, () => site.stop());
-  const gate = await startGate({ origin: site.address, settings, protect, store });
+  const gate = await startGate({ origin: site.address, settings, protect, store, server, own });
   atEnd(t, () => gate.stop());
   return { gate, site };
 }
@@ -189,13 +191,14 @@ async function tryGate(options) {
   return { gate, healthy };
 }
 
-function configuration({ origin, settings, protect, store, port, metricsPort, folder }) {
+function configuration({ origin, settings, protect, store, server, own, port, metricsPort, folder }) {
   const fields = Object.entries(settings).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
   return `
 [server]
 listen = ["127.0.0.1:${port}"]
 metrics_listen = "127.0.0.1:${metricsPort}"
 state_dir = ${JSON.stringify(join(folder, 'state'))}
+${server}
 
 ${store && `[store]\n${store}`}
 
@@ -212,7 +215,29 @@ hosts = ["*"]
 origins = ["${origin}"]
 room = "shop"
 protect = ${JSON.stringify(protect)}
+${own}
 `;
+}
+
+/** `gatekeeper page --preview` for one test: every state in every language, at `/0/<language>/<case>`. */
+export async function startPreview(t, own = '') {
+  const folder = mkdtempSync(join(tmpdir(), 'gatekeeper-preview-'));
+  atEnd(t, () => rmSync(folder, { recursive: true, force: true }));
+  const [port] = await freePorts(1);
+  const file = join(folder, 'gatekeeper.toml');
+  const write = (lines) =>
+    writeFileSync(file, `[[rooms]]\nname = "hall"\n[[sites]]\nhosts = ["*"]\norigins = ["127.0.0.1:9"]\nroom = "hall"\n${lines}`);
+  write(own);
+  const child = spawn(PROGRAM, ['page', '--preview', `127.0.0.1:${port}`, '--config', file], { stdio: 'ignore', cwd: folder });
+  const killed = () => child.kill('SIGKILL');
+  process.once('exit', killed);
+  atEnd(t, () => {
+    process.off('exit', killed);
+    killed();
+  });
+  const url = `http://127.0.0.1:${port}`;
+  await until('the preview answers', () => ask(url).then((answer) => answer.status === 200, () => false));
+  return { url, folder, write };
 }
 
 /** All are held open until the last is known, so that no two are the same. */
@@ -352,6 +377,19 @@ export function shown(tab, text, milliseconds = 30_000) {
 export function inside(tab, milliseconds = 60_000) {
   return tab.getByRole('heading', { name: 'Inside' }).waitFor({ timeout: milliseconds });
 }
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Each breach of accessibility in words, with the elements. */
+export async function breaches(tab) {
+  await tab.evaluate(axe);
+  const { violations } = await tab.evaluate(() => globalThis.axe.run());
+  return violations.map((found) => `${found.id}: ${found.help}: ${found.nodes.map((node) => node.html).join(' ')}`);
+}
+
+/** By how many pixels the page is wider than its window, so that it scrolls sideways. */
+export const overhang = (tab) =>
+  tab.evaluate(() => Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth));
 
 /** Saves what the tab shows as tests/output/<name>.png. */
 export function photograph(tab, name) {

@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("app", BELOW_APP),
     ("crowd", &["clock", "random"]),
     ("demo", BELOW_DEMO),
+    ("preview", &["config", "page", "app"]),
     ("main", EVERYTHING),
     ("cli", EVERYTHING),
 ];
@@ -83,12 +84,14 @@ const EVERYTHING: &[&str] = &[
     "app",
     "crowd",
     "demo",
+    "preview",
     "cli",
     "main",
 ];
 
 /// A crate (with those whose names go on with `_`), and the modules that may name it.
-const CRATES: &[(&str, &[&str])] = &[("pingora", &["proxy", "app", "main", "cli", "demo"]), ("redis", &["store"])];
+const CRATES: &[(&str, &[&str])] =
+    &[("pingora", &["proxy", "app", "main", "cli", "demo", "preview"]), ("redis", &["store"])];
 /// What the rules of the line may not know of.
 const NOT_IN_QUEUE: &[&str] = &["tokio", "redis", "pingora", "http"];
 

@@ -29,6 +29,7 @@ mod harness;
 mod hostile;
 mod layers;
 mod model;
+mod page;
 mod places;
 mod redis_store;
 mod rehearsal;
