@@ -22,6 +22,8 @@ const OUTPUT = join(here, '../output');
 /** The keys of the one room, `shop`: may do everything, and may enqueue and ask. */
 export const FULL_KEY = 'sk_browser_tests_full';
 export const BROWSER_KEY = 'pk_browser_tests';
+/** As BROWSER_KEY; the examples in the documentation have it. */
+export const EXAMPLE_KEY = 'pk_shop';
 
 /** One person an hour: whoever stands in the line stays there until a test changes the settings. */
 export const STANDING_STILL = { admission_limit: 1, admission_frequency: 3600 };
@@ -40,7 +42,7 @@ export async function until(what, ask, milliseconds = 15_000) {
 const endings = new WeakMap();
 
 /** Runs when the test ends, last added first (node's own hooks go the other way): browser, then gate, then site. */
-function atEnd(t, stop) {
+export function atEnd(t, stop) {
   if (!endings.has(t)) {
     endings.set(t, []);
     t.after(async () => {
@@ -60,12 +62,12 @@ function atEnd(t, stop) {
  * Starts a site and the gate in front of it, for one test.
  *
  * `settings`: the room's first ones. `protect`: the guarded paths. `pages`: path -> (request, response, url) => void,
- * asked before the default page, which says "Inside". `store`: lines of the section of that name.
+ * asked before the default page, which says "Inside". `store`, `server`: lines of the sections of these names.
  */
-export async function scene(t, { settings = {}, protect = ['/**'], pages = {}, store = '' } = {}) {
+export async function scene(t, { settings = {}, protect = ['/**'], pages = {}, store = '', server = '' } = {}) {
   const site = await startSite(pages);
   atEnd(t, () => site.stop());
-  const gate = await startGate({ origin: site.address, settings, protect, store });
+  const gate = await startGate({ origin: site.address, settings, protect, store, server });
   atEnd(t, () => gate.stop());
   return { gate, site };
 }
@@ -105,7 +107,8 @@ function takesConnections(port) {
   });
 }
 
-async function startSite(pages) {
+/** A site on a port of its own; stop it at the end. */
+export async function startSite(pages) {
   const requests = [];
   const server = http.createServer((request, response) => {
     const url = new URL(request.url, 'http://site');
@@ -189,13 +192,14 @@ async function tryGate(options) {
   return { gate, healthy };
 }
 
-function configuration({ origin, settings, protect, store, port, metricsPort, folder }) {
+function configuration({ origin, settings, protect, store, server, port, metricsPort, folder }) {
   const fields = Object.entries(settings).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
   return `
 [server]
 listen = ["127.0.0.1:${port}"]
 metrics_listen = "127.0.0.1:${metricsPort}"
 state_dir = ${JSON.stringify(join(folder, 'state'))}
+${server}
 
 ${store && `[store]\n${store}`}
 
@@ -204,7 +208,11 @@ secrets = ["a secret for the browser tests, 40 letters"]
 
 [[rooms]]
 name = "shop"
-keys = [{ key = "${FULL_KEY}", scope = "full" }, { key = "${BROWSER_KEY}", scope = "browser" }]
+keys = [
+  { key = "${FULL_KEY}", scope = "full" },
+  { key = "${BROWSER_KEY}", scope = "browser" },
+  { key = "${EXAMPLE_KEY}", scope = "browser" },
+]
 settings = { ${fields.join(', ')} }
 
 [[sites]]
