@@ -17,6 +17,7 @@ mod verify;
 
 pub use enqueue::over_limit;
 pub use health::Readiness;
+pub use reply::allow_origin;
 pub use status::{StatusBody, status_body};
 
 use crate::config::{Config, CookieOptions, Scope};
@@ -136,14 +137,14 @@ impl Api {
             Some((.., call)) => self.call(*call, &parts.method, &asked).await,
         };
         let mut response = answer.unwrap_or_else(Problem::into_response);
-        reply::allow_origin(&mut response, caller, &parts.headers);
+        allow_origin(&mut response, &caller.config.server.cors_origins, &parts.headers);
         response
     }
 
     /// Refuses a call before it is read, as [`Api::handle`] would.
     pub fn refuse(&self, caller: &Caller, headers: &HeaderMap, problem: Problem) -> Response<Bytes> {
         let mut response = problem.into_response();
-        reply::allow_origin(&mut response, caller, headers);
+        allow_origin(&mut response, &caller.config.server.cors_origins, headers);
         response
     }
 

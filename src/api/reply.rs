@@ -61,9 +61,11 @@ pub fn set_cookie(response: &mut Response<Bytes>, asked: &Asked<'_>, room: &Live
     }
 }
 
-/// Lets scripts of the configured origins read the answer, and call at all (Fetch standard, CORS protocol).
-pub fn allow_origin(response: &mut Response<Bytes>, caller: &Caller, request: &HeaderMap) {
-    let configured = &caller.config.server.cors_origins;
+/// What a script of another origin may read beside the body: when to come again, and whom to name in a complaint.
+const EXPOSED: &str = "Retry-After, RateLimit, RateLimit-Policy, Gatekeeper-Store, X-Request-Id";
+
+/// Lets scripts of the `configured` origins read the answer, and call at all (Fetch standard, CORS protocol).
+pub fn allow_origin(response: &mut Response<Bytes>, configured: &[String], request: &HeaderMap) {
     if configured.is_empty() {
         return;
     }
@@ -75,8 +77,7 @@ pub fn allow_origin(response: &mut Response<Bytes>, caller: &Caller, request: &H
     }
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    let exposed = HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, Gatekeeper-Store");
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     if let Some(allow) = headers.get(header::ALLOW).cloned() {
         let allowed = "business_id, business-id, user_id, user-id, jwt, Authorization, Content-Type";
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow);

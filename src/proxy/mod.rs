@@ -208,7 +208,7 @@ impl ProxyHttp for Door {
             }
         }
         self.metrics.refused(problem.code());
-        let response = waiting::failure(problem, context);
+        let response = waiting::failure(problem, context, &session.req_header().headers);
         answer::send_failure(session, response).await;
         FailToProxy { error_code, can_reuse_downstream: false }
     }

@@ -218,7 +218,8 @@ async fn refuse(door: &Door, session: &mut Session, context: &mut RequestContext
     context.outcome = Outcome::Answered;
     context.reason = if matches!(problem, Problem::RateLimited(_)) { Reason::Limited } else { Reason::Invalid };
     door.metrics.refused(problem.code());
-    answer::send(session, waiting::refusal(problem, context)).await?;
+    let response = waiting::refusal(problem, context, &session.req_header().headers);
+    answer::send(session, response).await?;
     Ok(true)
 }
 

@@ -3,14 +3,14 @@
 use super::Door;
 use super::context::{Outcome, RequestContext};
 use crate::api::problem::Problem;
-use crate::api::{PREFIX, StatusBody, status_body};
+use crate::api::{PREFIX, StatusBody, allow_origin, status_body};
 use crate::gate::{Guest, State, Status, cookie};
 use crate::page::{LocalUrl, PageContext, PageEta, PageState};
 use crate::queue::Mode;
 use crate::rooms::LiveRoom;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use pingora::proxy::Session;
 use serde::Serialize;
 
@@ -52,6 +52,9 @@ pub fn answer(
     if let (Some(token), Some(site), Some(client)) = (token, context.site(), &context.client) {
         let line = cookie::line(room.name(), &token, &site.cookie, client.is_https(), &room.view().settings);
         append(headers, header::SET_COOKIE, &line);
+    }
+    if !context.wants_page {
+        allow_origin(&mut response, &context.config.server.cors_origins, &session.req_header().headers);
     }
     response
 }
@@ -163,18 +166,21 @@ pub fn redirect(location: &str, guest: &Guest, room: &LiveRoom, context: &Reques
 }
 
 /// A refusal: a short page for people, the problem for programs.
-pub fn refusal(problem: Problem, context: &RequestContext) -> Response<Bytes> {
-    failure(problem, context)
+pub fn refusal(problem: Problem, context: &RequestContext, asked: &HeaderMap) -> Response<Bytes> {
+    failure(problem, context, asked)
 }
 
-/// A failure: a short page with the request's id for people, the problem for programs.
-pub fn failure(problem: Problem, context: &RequestContext) -> Response<Bytes> {
+/// A failure: a short page with the request's id for people, the problem for programs. `asked`: the request's header.
+///
+/// The origin can't say that another site's script may read what it never saw, so the gate does.
+pub fn failure(problem: Problem, context: &RequestContext, asked: &HeaderMap) -> Response<Bytes> {
     let has_turn = matches!(context.outcome, Outcome::Forward { guest: Some(_) });
     let (status, words) = (problem.status(), words_for(&problem, has_turn));
     let mut response = problem.into_response();
     response.headers_mut().insert(header::VARY, CHOSEN_BY);
     append(response.headers_mut(), HeaderName::from_static("x-request-id"), &context.request_id);
     if !context.wants_page {
+        allow_origin(&mut response, &context.config.server.cors_origins, asked);
         return response;
     }
     let (title, text) = words;
@@ -237,7 +243,7 @@ fn build(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Respo
     response
 }
 
-fn append(headers: &mut http::HeaderMap, name: HeaderName, value: &str) {
+fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.append(name, value);
     }

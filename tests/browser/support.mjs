@@ -23,6 +23,8 @@ const OUTPUT = join(here, '../output');
 /** The keys of the one room, `shop`: may do everything, and may enqueue and ask. */
 export const FULL_KEY = 'sk_browser_tests_full';
 export const BROWSER_KEY = 'pk_browser_tests';
+/** As BROWSER_KEY; the examples in the documentation have it. */
+export const EXAMPLE_KEY = 'pk_shop';
 
 /** One person an hour: whoever stands in the line stays there until a test changes the settings. */
 export const STANDING_STILL = { admission_limit: 1, admission_frequency: 3600 };
@@ -41,7 +43,7 @@ export async function until(what, ask, milliseconds = 15_000) {
 const endings = new WeakMap();
 
 /** Runs when the test ends, last added first (node's own hooks go the other way): browser, then gate, then site. */
-function atEnd(t, stop) {
+export function atEnd(t, stop) {
   if (!endings.has(t)) {
     endings.set(t, []);
     t.after(async () => {
@@ -107,7 +109,8 @@ function takesConnections(port) {
   });
 }
 
-async function startSite(pages) {
+/** A site on a port of its own; stop it at the end. */
+export async function startSite(pages) {
   const requests = [];
   const server = http.createServer((request, response) => {
     const url = new URL(request.url, 'http://site');
@@ -207,7 +210,11 @@ secrets = ["a secret for the browser tests, 40 letters"]
 
 [[rooms]]
 name = "shop"
-keys = [{ key = "${FULL_KEY}", scope = "full" }, { key = "${BROWSER_KEY}", scope = "browser" }]
+keys = [
+  { key = "${FULL_KEY}", scope = "full" },
+  { key = "${BROWSER_KEY}", scope = "browser" },
+  { key = "${EXAMPLE_KEY}", scope = "browser" },
+]
 settings = { ${fields.join(', ')} }
 
 [[sites]]

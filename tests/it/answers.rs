@@ -1,6 +1,6 @@
 //! The gate's own answers: what goes with them, and what is said of them in the log.
 
-use crate::support::client::{Answer, Api, Browser, next_address, plain, send};
+use crate::support::client::{Answer, Api, Browser, next_address, plain, raw, send};
 use crate::support::gatekeeper::{BROWSER_KEY, FULL_KEY, Gatekeeper, Setup};
 use crate::support::origin::Origin;
 use crate::support::redis::Redis;
@@ -108,6 +108,54 @@ async fn a_call_with_too_large_a_body_is_refused_so_that_a_script_can_read_it() 
     let stranger = call("https://evil.test").await;
     assert_eq!((stranger.status, stranger.header("access-control-allow-origin")), (413, None));
     assert!(stranger.header("vary").unwrap_or_default().contains("Origin"));
+}
+
+/// Whether a script of `https://shop.test` may read the answer, its body and when to come again.
+fn is_readable(answer: &Answer) -> bool {
+    let exposed = answer.header("access-control-expose-headers").unwrap_or_default().to_lowercase();
+    answer.header("access-control-allow-origin") == Some("https://shop.test")
+        && answer.header("access-control-allow-credentials") == Some("true")
+        && ["retry-after", "gatekeeper-store", "x-request-id"].iter().all(|name| exposed.contains(name))
+        && answer.headers.get_all("vary").iter().any(|vary| vary == "Origin")
+}
+
+#[tokio::test]
+async fn what_the_gate_answers_instead_of_the_site_can_be_read_by_scripts_of_the_configured_origins() {
+    let origin = Origin::start().await;
+    let server = "cors_origins = [\"https://shop.test\"]".to_owned();
+    let settings = "admission_limit = 1, admission_frequency = 3600";
+    let gate = Gatekeeper::start(Setup { server, ..Setup::before(origin.addr()) }.settings(settings)).await;
+    let visitor = Browser::new(&gate.url(""));
+    assert_eq!(visitor.open("/shop").await.status, 200, "the one who gets in");
+    let script = |visitor: &Browser, from: &str| send(visitor.script(Method::GET, "/shop").header("origin", from));
+    let stranger = Browser::new(&gate.url(""));
+    let waits = eventually(SOON, async || {
+        let answer = script(&stranger, "https://shop.test").await;
+        (answer.status == 503).then_some(answer)
+    })
+    .await;
+    assert!(is_readable(&waits) && waits.json()["waiting_room"] == true, "{:?}", waits.headers);
+    assert!(waits.header("retry-after").is_some());
+    let foreign = script(&stranger, "https://evil.test").await;
+    assert_eq!((foreign.status, foreign.header("access-control-allow-origin")), (503, None));
+    origin.close().await;
+    let failed = script(&visitor, "https://shop.test").await;
+    assert!(failed.status == 502 && is_readable(&failed), "{} {:?}", failed.status, failed.headers);
+}
+
+#[tokio::test]
+async fn a_call_whose_body_is_too_slow_is_refused_so_that_a_script_can_read_it() {
+    let origin = Origin::start().await;
+    let server = "cors_origins = [\"https://shop.test\"]".to_owned();
+    let gate = Gatekeeper::start(Setup { server, ..Setup::before(origin.addr()) }).await;
+    let head = format!(
+        "POST /config HTTP/1.1\r\nHost: shop.test\r\nOrigin: https://shop.test\r\nbusiness_id: {FULL_KEY}\r\n\
+         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    let answer = raw(gate.addr(), head.as_bytes(), SOON * 3).await;
+    let text = String::from_utf8_lossy(&answer).to_lowercase();
+    assert!(text.starts_with("http/1.1 408") && text.contains("request_timeout"), "{text}");
+    assert!(text.contains("access-control-allow-origin: https://shop.test"), "{text}");
 }
 
 #[tokio::test]
