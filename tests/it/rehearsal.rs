@@ -114,7 +114,11 @@ async fn false_gate(turn_after: impl Fn(u64) -> Duration + Send + Sync + 'static
         let payload = format!("{{\"iss\":\"gatekeeper\",\"aud\":\"checkout\",\"tkt\":{}{ready}}}", begin + n);
         format!("h.{}.s", URL_SAFE_NO_PAD.encode(payload))
     };
-    gate.on("*", move |_| {
+    gate.on("*", move |hit| {
+        let shown = hit.header("cookie").and_then(|cookie| URL_SAFE_NO_PAD.decode(cookie.split('.').nth(1)?).ok());
+        if shown.is_some_and(|payload| String::from_utf8_lossy(&payload).contains("rdy")) {
+            return Answer::html("come in");
+        }
         let mut next = next.lock().unwrap();
         *next += 1;
         Answer::status(503).header("set-cookie", &format!("gatekeeper_checkout={}; Path=/", token(*next, false)))
