@@ -5,6 +5,7 @@
 //! handles are resolved when a room or site is configured, so a request takes no look-up and no lock. To add one: a field
 //! of a struct below, its line in the constructor beside it, its row in `docs/metrics.md`.
 
+pub use super::in_flight::{InFlight, InFlightGuard};
 use super::registry::{Definition, Make};
 use super::words::{EstimateResult, OriginError, PollResult, Reason, ReloadResult, StoreCall, StoreResult};
 use prometheus::{
@@ -329,33 +330,6 @@ impl StoreMetrics {
         if let Some(histogram) = self.seconds.get(call as usize) {
             histogram.observe(seconds);
         }
-    }
-}
-
-/// Counts what is going on now.
-#[derive(Clone, Debug)]
-pub struct InFlight(IntGauge);
-
-impl InFlight {
-    /// Counts one until the guard goes, by whatever way (a panic in a filter skips pingora's `logging`).
-    pub fn enter(&self) -> InFlightGuard {
-        self.0.inc();
-        InFlightGuard(self.0.clone())
-    }
-
-    /// How many there are.
-    pub fn now(&self) -> i64 {
-        self.0.get()
-    }
-}
-
-#[derive(Debug)]
-#[must_use = "it counts as long as it lives"]
-pub struct InFlightGuard(IntGauge);
-
-impl Drop for InFlightGuard {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

@@ -5,6 +5,7 @@
 //! they are capped whatever the operator's level is.
 
 pub mod access_log;
+mod in_flight;
 pub mod metrics;
 mod registry;
 pub mod words;

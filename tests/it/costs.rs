@@ -268,7 +268,7 @@ fn what_everybody_polling_as_told_adds_up_to() {
         let every = waiting as f64 / heartbeats;
         println!("| {waiting} | {polls:.0} | {heartbeats:.0} | {every:.0} s |");
         assert!(every >= 30.0 * 0.99, "one per quarter of presence at most: {every}");
-        assert!(waiting < 100_000 || polls <= waiting as f64 / 15.0, "{polls}");
+        assert!(waiting < 100_000 || polls <= waiting as f64 / 10.0, "{polls}");
     }
 }
 

@@ -17,7 +17,10 @@ const LONG: Duration = Duration::from_secs(90);
 /// One rehearsal: how it ended, and its report.
 async fn rehearse(address: &str, arguments: &str) -> (ExitStatus, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatekeeper"));
-    command.args(["crowd", address, "--json", "--for", "60s"]).args(arguments.split_whitespace()).env_clear();
+    command.args(["crowd", address, "--json"]).args(arguments.split_whitespace()).env_clear();
+    if !arguments.contains("--for ") {
+        command.args(["--for", "60s"]);
+    }
     let process = Process::spawn("crowd", &mut command);
     let status = process.wait_exit(LONG).await;
     let said = process.output();
