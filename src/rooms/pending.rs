@@ -131,12 +131,12 @@ mod tests {
     #[test]
     fn a_crowd_is_handed_up_in_chunks() {
         let mut pending = Pending::default();
-        for n in 0..1200u64 {
+        for n in 0..2400u64 {
             let mut visitor = [0; 16];
             visitor[..8].copy_from_slice(&n.to_be_bytes());
             pending.heartbeat(Heartbeat { visitor: Visitor(visitor), ..heartbeat(0, n) });
         }
         let sizes = [(); 4].map(|()| (pending.overflows(), pending.take().heartbeats.len()));
-        assert_eq!(sizes, [(true, 500), (true, 500), (false, 200), (false, 0)]);
+        assert_eq!(sizes, [(true, 1000), (true, 1000), (false, 400), (false, 0)]);
     }
 }
