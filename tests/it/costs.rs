@@ -93,7 +93,7 @@ impl Bench {
                 visitor: visitor(*n),
                 ticket: ticket(*n),
                 late: false,
-                first: first.then_some(AddressKey(*n as u64 % 1000)),
+                first: first.then_some(AddressKey(*n as u64 % 10)),
             };
             self.sync(chunk.iter().map(heartbeat).collect()).await;
         }
