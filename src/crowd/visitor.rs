@@ -428,7 +428,7 @@ mod tests {
     #[test]
     fn the_shares_of_the_habits_are_as_asked() {
         let plan = Plan { leave: 0.1, sleep: 0.2, reload: 0.3, ..Plan::default() };
-        let share = |habit| (0..1000).filter(|n| Habit::draw(&plan, f64::from(*n) / 1000.0) == habit).count();
+        let share = |habit| (0..1000).filter(|n| Habit::draw(&plan, (f64::from(*n) + 0.5) / 1000.0) == habit).count();
         assert_eq!([Habit::Leaves, Habit::Sleeps, Habit::Reloads, Habit::Waits].map(share), [100, 200, 300, 400]);
     }
 }

@@ -45,6 +45,12 @@ impl Line {
         (self.prompt.ranks(), self.late.ranks())
     }
 
+    /// As [`Line::ranks`], but nobody's place can be told by it.
+    pub fn lengths(&self) -> (Ranks, Ranks) {
+        let length = |part: &Order| Ranks { len: part.len() as u64, ..Ranks::default() };
+        (length(&self.prompt), length(&self.late))
+    }
+
     pub fn enter(&mut self, visitor: Visitor, waiting: Waiting) {
         self.leave(visitor);
         self.part(waiting.late).insert(waiting.ticket, visitor);

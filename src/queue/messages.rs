@@ -154,11 +154,13 @@ pub struct Report {
     pub settings: Option<(u64, Change)>,
     /// When the caller will have given up: run later, the call admits nobody, for it may have been done otherwise by then.
     pub until: Option<Time>,
+    /// More is handed up at once: the answer need not tell the shape of the line, only how long it is.
+    pub brief: bool,
 }
 
 impl Report {
     /// So many entries are handed up in one call at most; the rest waits for the next.
-    pub const CHUNK: usize = 500;
+    pub const CHUNK: usize = 1000;
 }
 
 /// What comes down with a sync.

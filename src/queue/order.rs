@@ -22,7 +22,6 @@ pub struct Order {
 }
 
 impl Order {
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -35,20 +34,29 @@ impl Order {
     /// Takes a place; `false` where it is taken already.
     pub fn insert(&mut self, ticket: Ticket, visitor: Visitor) -> bool {
         let place = (ticket, visitor);
-        let at = self.chunk_of(place);
+        let (at, chunks) = (self.chunk_of(place), self.chunks.len());
         let Some(chunk) = self.chunks.get_mut(at) else {
             self.chunks.push_back(VecDeque::from([place]));
             self.len += 1;
             return true;
         };
         let Err(index) = chunk.binary_search(&place) else { return false };
-        chunk.insert(index, place);
-        self.len += 1;
-        if chunk.len() > CHUNK {
-            let upper = chunk.split_off(CHUNK / 2);
-            self.chunks.insert(at + 1, upper);
+        if chunk.len() < CHUNK {
+            chunk.insert(index, place);
+            self.len += 1;
+            return true;
         }
-        true
+        let mut next = VecDeque::with_capacity(CHUNK);
+        if index == CHUNK && at + 1 == chunks {
+            // Who comes last begins another chunk: people who come in order leave no room unused.
+            next.push_back(place);
+            self.chunks.push_back(next);
+            self.len += 1;
+            return true;
+        }
+        next.extend(chunk.drain(CHUNK / 2..));
+        self.chunks.insert(at + 1, next);
+        self.insert(ticket, visitor)
     }
 
     /// Gives up a place; `false` where it wasn't held.

@@ -186,7 +186,7 @@ impl Room {
         let more = self.admit(now);
         let revocations = self.turns.revoked.after(report.known.revoked, Synced::REVOCATIONS);
         Synced {
-            snapshot: self.snapshot(now),
+            snapshot: self.snapshot(report.brief, now),
             more: more || revocations.len() == Synced::REVOCATIONS,
             revocations,
             settings: (report.known.settings != self.version).then(|| (self.version, self.changed.clone())),
@@ -321,8 +321,8 @@ impl Room {
         self.entries.trim(now.minus_seconds(self.settings.ip_enqueue_limit_interval));
     }
 
-    fn snapshot(&self, now: Time) -> Snapshot {
-        let (line, late) = self.line.ranks();
+    fn snapshot(&self, brief: bool, now: Time) -> Snapshot {
+        let (line, late) = if brief { self.line.lengths() } else { self.line.ranks() };
         Snapshot {
             taken: now,
             epoch: self.epoch.name,

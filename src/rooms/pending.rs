@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_crowd_is_handed_up_in_chunks() {
         let mut pending = Pending::default();
-        for n in 0..1200u64 {
+        for n in 0..2400u64 {
             let mut visitor = [0; 16];
             visitor[..8].copy_from_slice(&n.to_be_bytes());
             pending.heartbeat(Heartbeat { visitor: Visitor(visitor), ..heartbeat(0, n) });
@@ -185,6 +185,6 @@ mod tests {
         assert_eq!(first.heartbeats[0].ticket, Ticket(0), "first in, first out");
         pending.put_back(first);
         let sizes = [(); 4].map(|()| (pending.overflows(), pending.take().heartbeats.len()));
-        assert_eq!(sizes, [(true, 500), (true, 500), (false, 201), (false, 0)]);
+        assert_eq!(sizes, [(true, 1000), (true, 1000), (false, 401), (false, 0)]);
     }
 }

@@ -90,6 +90,7 @@ impl LiveRoom {
     /// One tick: syncs until what had gathered is handed up and everything new is known. What comes in meanwhile waits for
     /// the next one, or a crowd would keep the calls going for its trickle.
     pub async fn tick(&self, state: &mut SyncState) {
+        let mut carried = None;
         for _ in 0..CALLS_PER_TICK {
             let begun = self.begin_sync();
             let (is_last, batch) = {
@@ -103,6 +104,7 @@ impl LiveRoom {
                 renewals: batch.renewals.clone(),
                 finished: batch.finished.clone(),
                 settings: state.restore.clone(),
+                brief: !is_last,
                 ..Report::default()
             };
             let defaults = self.defaults();
@@ -114,20 +116,24 @@ impl LiveRoom {
                         self.go_alone(state, synced, &defaults);
                     } else {
                         self.clock().learn(synced.snapshot.taken, sent, self.clock().own_micros());
-                        self.apply(state, synced, &defaults);
+                        self.apply(state, synced, &defaults, !is_last);
                     }
-                    self.done.send_replace(begun);
+                    carried = Some(begun);
                     if is_last && !more && state.restore.is_none() {
                         self.caught_up.fetch_or(!alone, Ordering::Relaxed);
-                        return;
+                        break;
                     }
                 }
                 Err(error) => {
                     self.pending().put_back(batch);
                     self.lost(state, &error);
-                    return;
+                    break;
                 }
             }
+        }
+        // Only now can those who wait for it be told their places.
+        if let Some(begun) = carried {
+            self.done.send_replace(begun);
         }
     }
 
@@ -140,8 +146,9 @@ impl LiveRoom {
         if self.take_outlived() && is_fresh { Known { epoch: 1, seq: 0, busy: true, ..known } } else { known }
     }
 
-    fn apply(&self, state: &mut SyncState, synced: Synced, defaults: &Settings) {
-        let Synced { snapshot, revocations, settings, limited, .. } = synced;
+    /// `brief`: the shape of the line was not asked for, and stays as it was known.
+    fn apply(&self, state: &mut SyncState, synced: Synced, defaults: &Settings, brief: bool) {
+        let Synced { mut snapshot, revocations, settings, limited, .. } = synced;
         let now = snapshot.taken;
         let forgot = if self.meet(state, &snapshot, settings) { now } else { self.view().forgot };
         for revocation in &revocations {
@@ -158,12 +165,19 @@ impl LiveRoom {
             window: snapshot.window,
             busy: snapshot.waiting() > 0 || (settings.max_active > 0 && snapshot.ready > 0),
         };
-        let speed = state.rate.observe(&snapshot, &settings);
+        let mut speed = self.view().speed;
+        if !brief {
+            speed = state.rate.observe(&snapshot, &settings);
+        }
         self.forget_old(state, &settings, now);
         if state.failing_since.take().is_some() {
             tracing::info!(room = self.name(), "the store answers again");
         }
         self.measure(&snapshot, false);
+        if brief {
+            let view = self.view();
+            (snapshot.line, snapshot.late) = (view.snapshot.line.clone(), view.snapshot.late.clone());
+        }
         self.update_view(|view| {
             *view = View {
                 snapshot: snapshot.clone(),

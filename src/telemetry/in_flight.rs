@@ -1,4 +1,4 @@
-//! Requests that are being answered, counted by those who answer them.
+//! What is going on now, counted by guards.
 
 use prometheus::IntGauge;
 

@@ -70,6 +70,7 @@ promises! {
     instances_are_counted_for_ten_seconds,
     rooms_do_not_touch_each_other,
     places_are_exact_in_front_and_sampled_behind,
+    a_brief_report_is_taken_whole_and_tells_only_how_long_the_line_is,
     a_long_absence_of_many_is_dealt_with_in_bounded_steps,
 }
 
@@ -778,6 +779,17 @@ async fn places_are_exact_in_front_and_sampled_behind(ground: &Ground) {
     }
     assert_eq!(snapshot.line.samples.last(), Some(&(at(2499), 2499)));
     assert_eq!(ground.claim(2000, 2000).await, Standing::Waiting { position: 2001 });
+}
+
+async fn a_brief_report_is_taken_whole_and_tells_only_how_long_the_line_is(ground: &Ground) {
+    ground.pause().await;
+    fill(ground, 0, 1500).await;
+    let newcomer = Heartbeat { visitor: visitor(1500), ticket: at(1500), late: false, first: None };
+    let report = Report { heartbeats: vec![newcomer], brief: true, ..Report::default() };
+    let brief = ground.report(report).await.snapshot;
+    assert_eq!((brief.line.len, brief.line.head.len(), brief.line.samples.len()), (1501, 0, 0));
+    let whole = ground.report(Report::default()).await.snapshot;
+    assert_eq!((whole.line.len, whole.line.head.len(), whole.position(at(1500))), (1501, 1000, 1501));
 }
 
 async fn a_long_absence_of_many_is_dealt_with_in_bounded_steps(ground: &Ground) {

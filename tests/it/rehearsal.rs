@@ -17,7 +17,10 @@ const LONG: Duration = Duration::from_secs(90);
 /// One rehearsal: how it ended, and its report.
 async fn rehearse(address: &str, arguments: &str) -> (ExitStatus, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatekeeper"));
-    command.args(["crowd", address, "--json", "--for", "60s"]).args(arguments.split_whitespace()).env_clear();
+    command.args(["crowd", address, "--json"]).args(arguments.split_whitespace()).env_clear();
+    if !arguments.contains("--for ") {
+        command.args(["--for", "60s"]);
+    }
     let process = Process::spawn("crowd", &mut command);
     let status = process.wait_exit(LONG).await;
     let said = process.output();
@@ -114,7 +117,11 @@ async fn false_gate(turn_after: impl Fn(u64) -> Duration + Send + Sync + 'static
         let payload = format!("{{\"iss\":\"gatekeeper\",\"aud\":\"checkout\",\"tkt\":{}{ready}}}", begin + n);
         format!("h.{}.s", URL_SAFE_NO_PAD.encode(payload))
     };
-    gate.on("*", move |_| {
+    gate.on("*", move |hit| {
+        let shown = hit.header("cookie").and_then(|cookie| URL_SAFE_NO_PAD.decode(cookie.split('.').nth(1)?).ok());
+        if shown.is_some_and(|payload| String::from_utf8_lossy(&payload).contains("rdy")) {
+            return Answer::html("come in");
+        }
         let mut next = next.lock().unwrap();
         *next += 1;
         Answer::status(503).header("set-cookie", &format!("gatekeeper_checkout={}; Path=/", token(*next, false)))

@@ -58,6 +58,7 @@ impl HandIn {
             renewals: some(&mut self.renewals),
             heartbeats: some(&mut self.heartbeats),
             alone: Some(alone),
+            brief: true, // the caller's own report follows
             ..Report::default()
         })
     }

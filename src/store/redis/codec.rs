@@ -34,15 +34,15 @@ pub fn report(report: &Report) -> Vec<Vec<u8>> {
 }
 
 /// In the order of `read_known` in `sync.lua`.
-fn known(report: &Report) -> [u64; 12] {
+fn known(report: &Report) -> [u64; 13] {
     let Known { epoch, seq, watermark, revoked, settings, window, busy } = report.known;
     let alone = report.alone.unwrap_or_default();
     let how_long = u64::from(report.alone.is_some()) + u64::from(alone.long);
     let until = report.until.unwrap_or_default();
     let [last, used] = [window.last.0, window.used];
     let [alone_last, alone_used] = [alone.window.last.0, alone.window.used];
-    let busy = u64::from(busy);
-    [epoch, seq, watermark.0, revoked, settings, last, used, busy, until.0, how_long, alone_last, alone_used]
+    let [busy, brief] = [busy, report.brief].map(u64::from);
+    [epoch, seq, watermark.0, revoked, settings, last, used, busy, until.0, how_long, alone_last, alone_used, brief]
 }
 
 /// Fields and their stored forms in turn.

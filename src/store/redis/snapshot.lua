@@ -16,6 +16,11 @@ local function tickets_at(key, from, to)
   return tickets
 end
 
+-- Line::lengths
+local function length(key)
+  return redis.call('ZCARD', key), '', ''
+end
+
 -- How many there are, the exact head, and the samples behind it. Who reads it knows their ranks by `sample_ranks`.
 local function ranks(key)
   local call, len, samples, rank, last = redis.call, redis.call('ZCARD', key), {}, EXACT, nil

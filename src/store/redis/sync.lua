@@ -8,12 +8,12 @@ local function unpack_all(format, size, packed)
   return list
 end
 
--- `Known`, `Report::until` and `Alone`, in the order of `codec.rs`.
+-- `Known`, `Report::until`, `Alone` and `Report::brief`, in the order of `codec.rs`.
 local function read_known(packed)
-  local known, numbers = {}, { struct.unpack('>' .. string.rep('I8', 12), packed) }
+  local known, numbers = {}, { struct.unpack('>' .. string.rep('I8', 13), packed) }
   local names = {
     'epoch', 'seq', 'watermark', 'revoked', 'settings', 'window', 'used', 'busy', 'until_when', 'alone', 'alone_window',
-    'alone_used',
+    'alone_used', 'brief',
   }
   for i, name in ipairs(names) do known[name] = numbers[i] end
   return known
@@ -97,63 +97,77 @@ local function take_renewal(visitor, ticket, since, till)
   room.watermark = math.max(room.watermark, ticket)
 end
 
--- Line::find for everybody who reports, in two reads.
-local function find_places(heartbeats)
-  local visitors, places = {}, {}
-  for i, heartbeat in ipairs(heartbeats) do visitors[i] = heartbeat[1] end
+-- The packed heartbeats, one list for each part of them: a table for each heartbeat would cost as much as all the rest.
+local function read_heartbeats(packed)
+  local visitors, tickets, flags, addresses = {}, {}, {}, {}
+  for n = 1, #packed / 33 do
+    visitors[n], tickets[n], flags[n], addresses[n] = struct.unpack('>c16I8Bc8', packed, 33 * n - 32)
+  end
+  return visitors, tickets, flags, addresses
+end
+
+-- Line::find for everybody who reports, in two reads: tickets, and who is late.
+local function find_places(visitors)
+  local held, late = {}, {}
   for _, key in ipairs({ LINE, LATE }) do
     if #visitors > 0 and redis.call('EXISTS', key) == 1 then
       for i, ticket in ipairs(redis.call('ZMSCORE', key, unpack(visitors))) do
-        if ticket then places[visitors[i]] = { ticket = tonumber(ticket), late = key == LATE } end
+        if ticket then
+          held[visitors[i]] = tonumber(ticket)
+          late[visitors[i]] = key == LATE or nil
+        end
       end
     end
   end
-  return places
+  return held, late
 end
 
--- Room::heartbeat: the place that the visitor has after it, nil for none; and whether the address is over its limit.
-local function heartbeat(place, visitor, ticket, flags, address)
-  local is_late, is_first = flags % 2 == 1, flags >= 2
+-- Room::heartbeat, of somebody who holds that ticket, nil for none: the ticket that the visitor holds after it, nil for
+-- none; and whether the address is over its limit.
+local function heartbeat(held, visitor, ticket, is_first, address)
   if ticket <= room.watermark and is_over(visitor, ticket) then return nil, false end
-  if place and place.ticket <= ticket then return place, false end
-  if place then return { ticket = ticket, late = is_late or place.late }, false end
+  if held then return math.min(held, ticket), false end
   if is_first and settings.mode == 'closed' then return nil, false end
   if is_first and count_entry(address) then return nil, true end
-  return { ticket = ticket, late = is_late }, false
+  return ticket, false
 end
 
 -- Writes down who was heard (`true`: at a new place): a few calls, whatever their number.
-local function write_places(heard, places)
-  local seen, prompt, late, moved = {}, {}, {}, {}
+local function write_places(heard, held, late)
+  local stamp, seen, prompt, behind, moved, n = whole(now), {}, {}, {}, {}, 0
   for visitor, is_new in pairs(heard) do
-    seen[#seen + 1], seen[#seen + 2] = whole(now), visitor
-    local place = places[visitor]
+    seen[n + 1], seen[n + 2] = stamp, visitor
+    n = n + 2
     if is_new then
-      local part = place.late and late or prompt
-      part[#part + 1], part[#part + 2] = whole(place.ticket), visitor
-      if place.late then moved[#moved + 1] = visitor end
+      local part = late[visitor] and behind or prompt
+      part[#part + 1], part[#part + 2] = whole(held[visitor]), visitor
+      if late[visitor] then moved[#moved + 1] = visitor end
     end
   end
   many('ZADD', SEEN, seen)
   many('ZADD', LINE, prompt)
-  many('ZADD', LATE, late)
+  many('ZADD', LATE, behind)
   many('ZREM', LINE, moved)
 end
 
 -- The first registrations that were over a limit, packed.
-local function take_heartbeats(heartbeats)
-  local places, heard, limited = find_places(heartbeats), {}, {}
-  for _, each in ipairs(heartbeats) do
-    local visitor, ticket, flags, address = unpack(each, 1, 4)
-    local place, is_limited = heartbeat(places[visitor], visitor, ticket, flags, address)
-    if place then
-      heard[visitor] = heard[visitor] or place ~= places[visitor]
-      places[visitor] = place
+local function take_heartbeats(packed)
+  local visitors, tickets, flags, addresses = read_heartbeats(packed)
+  local held, late = find_places(visitors)
+  local heard, limited = {}, {}
+  for i, visitor in ipairs(visitors) do
+    local ticket, before, flag = tickets[i], held[visitor], flags[i]
+    local after, is_limited = heartbeat(before, visitor, ticket, flag >= 2, addresses[i])
+    if after then
+      local is_new = after ~= before
+      heard[visitor] = heard[visitor] or is_new
+      held[visitor] = after
+      if is_new and flag % 2 == 1 then late[visitor] = true end
     elseif is_limited then
       limited[#limited + 1] = pair(visitor, ticket)
     end
   end
-  write_places(heard, places)
+  write_places(heard, held, late)
   return table.concat(limited)
 end
 
@@ -172,7 +186,7 @@ until_when = known.until_when
 local instances = meet(ARGV[3], known)
 for _, each in ipairs(unpack_all('>c16I8', 24, ARGV[5])) do hand_in_finish(each[1], each[2]) end
 for _, each in ipairs(unpack_all('>c16I8I8I8', 40, ARGV[6])) do take_renewal(each[1], each[2], each[3], each[4]) end
-local limited = take_heartbeats(unpack_all('>c16I8Bc8', 33, ARGV[7]))
+local limited = take_heartbeats(ARGV[7])
 sweep_line(now - room.presence * 1000)
 trim(SPENT, now - settings.memory * 1000)
 trim(MISSED, now - settings.memory * 1000)
@@ -183,8 +197,9 @@ save()
 local news, news_count = revocations(known.revoked)
 local version, changed = tonumber(redis.call('HGET', SETTINGS, 'version') or 0), {}
 if version ~= known.settings then changed = redis.call('HGETALL', SETTINGS) end
-local line_len, line_head, line_samples = ranks(LINE)
-local late_len, late_head, late_samples = ranks(LATE)
+local shape = known.brief == 1 and length or ranks
+local line_len, line_head, line_samples = shape(LINE)
+local late_len, late_head, late_samples = shape(LATE)
 return {
   {
     now, room.epoch, room.seq, redis.call('HLEN', TURNS), room.watermark, room.admitted, room.window, used_now(), room.late,
