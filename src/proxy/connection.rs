@@ -227,12 +227,12 @@ impl AsyncRead for Connection {
         if this.seat.is_idle() && this.seat.is_lost() {
             return Poll::Ready(Ok(()));
         }
-        match this.phase {
+        if let Phase::Head(read) = this.phase
+            && !this.is_http2
+            && read > this.deadlines.head_bytes
+        {
             // pingora has looked at all of it and found no end.
-            Phase::Head(read) if !this.is_http2 && read > this.deadlines.head_bytes => {
-                return this.refuse(Closing::LargeHeader, TOO_LARGE, cx);
-            }
-            _ => {}
+            return this.refuse(Closing::LargeHeader, TOO_LARGE, cx);
         }
         let before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {

@@ -381,7 +381,7 @@ mod tests {
         let seats = Arc::new(Seats::default());
         let bounds = Bounds { house: 200, address: 0 };
         let all: Vec<_> = (0..200).map(|_| take(&seats, from("192.0.2.1"), bounds).unwrap()).collect();
-        let busy: Vec<_> = all.iter().map(|seat| seat.work()).collect();
+        let busy: Vec<_> = all.iter().map(Seat::work).collect();
         assert!(take(&seats, from("192.0.2.2"), bounds).is_err());
         drop(busy);
         let tries = (0..10).position(|_| take(&seats, from("192.0.2.2"), bounds).is_ok());
