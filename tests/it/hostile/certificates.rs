@@ -124,7 +124,7 @@ async fn a_pair_that_is_half_written_keeps_the_old_one_and_is_said_once() {
     fs::copy(path("next.key"), path("general.key")).unwrap();
     eventually(SOON, async || same(&shown(house.tls, None).await, &new).then_some(())).await;
     let refused = house.gate.metrics().await.sum("gatekeeper_config_reloads_total", &[("result", "refused")]);
-    assert!(refused >= 3.0 && refused <= 4.0, "each change is told once: {refused}");
+    assert!((3.0..=4.0).contains(&refused), "each change is told once: {refused}");
 }
 
 const BY_HOST: &str = "certificates = [{ hosts = [\"Other.test.\"], cert = \"FOLDER/other.crt\", key = \"FOLDER/other.key\" }, \
