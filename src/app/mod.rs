@@ -3,6 +3,7 @@
 
 mod certificates;
 mod connections;
+mod descriptors;
 mod drain;
 mod keys;
 mod lifecycle;
@@ -254,7 +255,8 @@ impl App {
 }
 
 /// What a reload can't change.
-const NEEDS_RESTART: [&str; 9] = [
+const NEEDS_RESTART: [&str; 10] = [
+    "server.limits.tcp_keepalive_seconds",
     "server.listen",
     "server.metrics_listen",
     "server.state_dir",

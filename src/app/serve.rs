@@ -1,18 +1,20 @@
 //! Listens and serves until the end.
 
 use super::certificates::Certificates;
-use super::connections::Connections;
+use super::connections::{BeforeTls, Connections, Entrance};
 use super::lifecycle::{Beside, Reload, Stop};
 use super::metrics_page::MetricsPage;
 use super::sockets::{Sockets, Table};
 use super::upgrade::Inherited;
-use super::{App, StartError, Started};
+use super::{App, StartError, Started, descriptors};
 use crate::config::{Config, Listener};
-use crate::proxy::Door;
+use crate::proxy::{Door, Seats};
 use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
+use pingora::listeners::TcpSocketOptions;
 use pingora::listeners::tls::TlsSettings;
 use pingora::prelude::{Server, background_service};
+use pingora::protocols::TcpKeepalive;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::RunArgs;
@@ -90,11 +92,17 @@ fn gate(server: &Server, app: &Arc<App>, config: &Config) -> Result<Gate, StartE
     options.h2_idle_timeout = Some(H2_IDLE);
     proxy.server_options = Some(options);
     proxy.h2_options = Some(h2_options(config));
-    let h2c = config.server.listeners.iter().filter(|listener| listener.h2c).map(|listener| listener.addr).collect();
-    let connections = Connections { inner: Arc::new(proxy), app: Arc::clone(app), h2c };
+    let affordable = descriptors::affordable();
+    let connections = config.server.limits.connections;
+    if u64::try_from(affordable).is_ok_and(|affordable| affordable < connections) {
+        tracing::info!(affordable, connections, "fewer connections than configured: raise the limit of open files");
+    }
+    let entrance = Arc::new(Entrance { app: Arc::clone(app), seats: Arc::new(Seats::default()), affordable });
+    let connections = Connections { inner: Arc::new(proxy), entrance: Arc::clone(&entrance) };
     let mut service = Service::new("gate".to_owned(), connections);
+    service.endpoints().set_pre_tls_callback(Arc::new(BeforeTls(entrance)));
     for listener in &config.server.listeners {
-        listen(&mut service, listener, &app.certificates)?;
+        listen(&mut service, listener, &app.certificates, config.server.limits.tcp_keepalive_seconds)?;
     }
     Ok(service)
 }
@@ -113,10 +121,17 @@ fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> {
     config.server.listeners.iter().map(|listener| listener.addr).chain(config.server.metrics_listen)
 }
 
-fn listen<A>(service: &mut Service<A>, listener: &Listener, certificates: &Certificates) -> Result<(), StartError> {
+fn listen<A>(
+    service: &mut Service<A>,
+    listener: &Listener,
+    certificates: &Certificates,
+    keepalive_seconds: u64,
+) -> Result<(), StartError> {
     let address = listener.addr.to_string();
+    let mut options = TcpSocketOptions::default();
+    options.tcp_keepalive = (keepalive_seconds > 0).then(|| keepalive(keepalive_seconds));
     if listener.tls.is_none() {
-        service.add_tcp(&address);
+        service.add_tcp_with_settings(&address, options);
         return Ok(());
     }
     let failed = |error| StartError::one(format!("server.listeners: {address}: tls: {error}"));
@@ -125,8 +140,18 @@ fn listen<A>(service: &mut Service<A>, listener: &Listener, certificates: &Certi
     let mut settings = TlsSettings::with_callbacks(presenter).map_err(failed)?;
     settings.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(|error| StartError::one(error.to_string()))?;
     settings.enable_h2();
-    service.add_tls_with_settings(&address, None, settings);
+    service.add_tls_with_settings(&address, Some(options), settings);
     Ok(())
+}
+
+/// Who doesn't answer three questions, 10 s apart, is gone. What was sent and not taken has its own deadline.
+const fn keepalive(seconds: u64) -> TcpKeepalive {
+    TcpKeepalive {
+        idle: Duration::from_secs(seconds),
+        interval: Duration::from_secs(10),
+        count: 3,
+        user_timeout: Duration::ZERO,
+    }
 }
 
 /// pingora retries a taken address for half a minute and then goes on without it.

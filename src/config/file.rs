@@ -50,11 +50,12 @@ pub(super) struct Listener {
     pub certificates: Vec<HostCertificate>,
     pub api: bool,
     pub h2c: bool,
+    pub proxy_protocol: bool,
 }
 
 impl Default for Listener {
     fn default() -> Self {
-        Self { addr: String::new(), tls: None, certificates: Vec::new(), api: true, h2c: false }
+        Self { addr: String::new(), tls: None, certificates: Vec::new(), api: true, h2c: false, proxy_protocol: false }
     }
 }
 
@@ -81,7 +82,12 @@ pub(super) struct Limits {
     pub body_bytes: u64,
     pub header_seconds: u64,
     pub body_idle_seconds: u64,
+    pub body_rate: u64,
+    pub write_seconds: u64,
     pub keepalive_seconds: u64,
+    pub tcp_keepalive_seconds: u64,
+    pub connections: u64,
+    pub connections_per_address: u64,
 }
 
 #[derive(Default, Deserialize)]

@@ -46,6 +46,8 @@ pub struct Listener {
     pub api: bool,
     /// HTTP/2 without TLS; never together with `tls`.
     pub h2c: bool,
+    /// Each connection begins with a PROXY header, and comes from a trusted proxy.
+    pub proxy_protocol: bool,
 }
 
 /// PEM files: the certificate with its chain, and its key.
@@ -76,8 +78,18 @@ pub struct Limits {
     pub header_seconds: u64,
     /// Between two pieces of a body.
     pub body_idle_seconds: u64,
+    /// Bytes of a body that must come per second of waiting for it, 0: any pace.
+    pub body_rate: u64,
+    /// Until a client that is sent something takes any of it.
+    pub write_seconds: u64,
     /// Between two requests on a connection.
     pub keepalive_seconds: u64,
+    /// Until TCP asks a silent peer whether it is still there; 0: never.
+    pub tcp_keepalive_seconds: u64,
+    /// Open at the same time.
+    pub connections: u64,
+    /// … from one address, or one /64 of IPv6; 0: as many as there are.
+    pub connections_per_address: u64,
 }
 
 pub(super) fn server(written: &file::Server, report: &mut Report<'_>) -> Server {
@@ -122,7 +134,12 @@ fn limits(written: &file::Limits, at: &At, report: &mut Report<'_>) -> Limits {
         body_bytes: written.body_bytes,
         header_seconds: range("header_seconds", written.header_seconds, 1..=300),
         body_idle_seconds: range("body_idle_seconds", written.body_idle_seconds, 1..=86_400),
+        body_rate: range("body_rate", written.body_rate, 0..=1_048_576),
+        write_seconds: range("write_seconds", written.write_seconds, 1..=3600),
         keepalive_seconds: range("keepalive_seconds", written.keepalive_seconds, 1..=3600),
+        tcp_keepalive_seconds: range("tcp_keepalive_seconds", written.tcp_keepalive_seconds, 0..=7200),
+        connections: range("connections", written.connections, 1..=1_000_000),
+        connections_per_address: range("connections_per_address", written.connections_per_address, 0..=1_000_000),
     }
 }
 
@@ -134,15 +151,26 @@ fn listeners(written: &file::Server, at: &At, report: &mut Report<'_>) -> Vec<Li
         for (index, text) in written.listen.iter().enumerate() {
             let at = short.index(index);
             let addr = report.take(&at, socket(text));
-            listeners.extend(
-                addr.map(|addr| (at, Listener { addr, tls: None, certificates: Vec::new(), api: true, h2c: false })),
-            );
+            let plain = |addr| Listener {
+                addr,
+                tls: None,
+                certificates: Vec::new(),
+                api: true,
+                h2c: false,
+                proxy_protocol: false,
+            };
+            listeners.extend(addr.map(|addr| (at, plain(addr))));
         }
     } else if report.is_written(&short) {
         report.error(&short, "is the short form of [[server.listeners]]; give one of the two");
     }
+    let trusts_nobody = written.trusted_proxies.is_empty();
     for (index, written) in written.listeners.iter().enumerate() {
         let at = long.index(index);
+        if written.proxy_protocol && trusts_nobody {
+            let message = "needs server.trusted_proxies: whoever is not named there is closed on this listener";
+            report.error(&at.key("proxy_protocol"), message);
+        }
         listeners.extend(listener(written, &at, report).map(|listener| (at, listener)));
     }
     for (nth, (at, listener)) in listeners.iter().enumerate() {
@@ -163,7 +191,8 @@ fn listener(written: &file::Listener, at: &At, report: &mut Report<'_>) -> Optio
         report.error(&at.key("h2c"), "is HTTP/2 without TLS; with TLS clients agree on HTTP/2 by themselves");
     }
     let addr = report.take(&at.key("addr"), socket(&written.addr))?;
-    Some(Listener { addr, tls, certificates, api: written.api, h2c: written.h2c })
+    let (api, h2c, proxy_protocol) = (written.api, written.h2c, written.proxy_protocol);
+    Some(Listener { addr, tls, certificates, api, h2c, proxy_protocol })
 }
 
 fn tls_files(cert: &Path, key: &Path, at: &At, report: &mut Report<'_>) -> TlsFiles {

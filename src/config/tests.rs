@@ -49,6 +49,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(server.listeners.len(), 1);
     assert_eq!(server.listeners[0].addr.to_string(), "0.0.0.0:8000");
     assert!(server.listeners[0].api && !server.listeners[0].h2c && server.listeners[0].tls.is_none());
+    assert!(!server.listeners[0].proxy_protocol);
     assert_eq!((server.shutdown_seconds, server.shutdown_delay_seconds), (25, 0));
     assert!(server.metrics_listen.is_none() && server.state_dir.is_none() && server.threads.is_none());
     let limits = Limits {
@@ -57,7 +58,12 @@ fn the_defaults_are_those_of_the_contract() {
         body_bytes: 0,
         header_seconds: 10,
         body_idle_seconds: 60,
+        body_rate: 500,
+        write_seconds: 30,
         keepalive_seconds: 60,
+        tcp_keepalive_seconds: 60,
+        connections: 10_000,
+        connections_per_address: 500,
     };
     assert_eq!(server.limits, limits);
     assert_eq!((store.url, store.timeout_ms, store.allow_eviction), (StoreUrl::Memory, 250, false));

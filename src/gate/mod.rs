@@ -86,6 +86,11 @@ impl Gate {
                 Place::Waiting { claims, position } => {
                     return self.waiting(room, facts, &genuine, claims, position).await;
                 }
+                // The ticket is good, and its page asks until the address may enter somebody again.
+                Place::Limited { .. } if facts.kind == Kind::Navigation => {
+                    let position = room.view().position(genuine.claims.ticket());
+                    return self.waiting(room, facts, &genuine, genuine.claims.clone(), position).await;
+                }
                 Place::Limited { retry_after } => {
                     let forwards = forwards_all(&room.view()).map(Decision::Forward);
                     return forwards.unwrap_or(Decision::TooMany { retry_after });
@@ -243,8 +248,8 @@ impl Gate {
                 let token = self.sign(&claims);
                 Decision::Pass(Guest { claims, token, is_new: true, has_cookie: false }, Reason::WalkIn)
             }
-            Ok(Arrival::Limited { retry_after }) => Decision::TooMany { retry_after },
             Ok(Arrival::Closed) => self.turned_away(room, view, State::Closed),
+            // Also where too many came from the address: neighbours aren't turned away, they wait their turn.
             _ => self.new_place(room, view, Some(ticket)),
         }
     }

@@ -73,7 +73,7 @@ pub async fn read_body(session: &mut Session, limit: u64) -> Result<Option<Bytes
     }
     let read = async {
         let mut body = Vec::new();
-        while let Some(chunk) = session.as_downstream_mut().read_request_body().await? {
+        while let Some(chunk) = session.as_downstream_mut().read_request_body().await.map_err(Error::into_down)? {
             if (body.len() + chunk.len()) as u64 > limit {
                 return Ok(None);
             }

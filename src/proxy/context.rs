@@ -1,6 +1,7 @@
 //! What one request carries through pingora's hooks.
 
 use super::client::Client;
+use super::seats::Work;
 use crate::config::{Config, Site};
 use crate::gate::Guest;
 use crate::rooms::LiveRoom;
@@ -41,6 +42,8 @@ pub struct RequestContext {
     /// Whether a person waits for a page.
     pub wants_page: bool,
     pub is_upgrade: bool,
+    /// The protocols were switched: what follows belongs to a WebSocket.
+    pub is_tunnel: bool,
     /// Body bytes that came so far.
     pub body_bytes: u64,
     /// Attempts to connect to an origin.
@@ -50,6 +53,8 @@ pub struct RequestContext {
     pub origin_answered: Option<u64>,
     /// The status of an answer that `write_error_response` sent.
     pub in_flight: InFlightGuard,
+    /// Keeps the connection from being taken for an idle one.
+    pub work: Option<Work>,
 }
 
 impl RequestContext {

@@ -5,22 +5,31 @@
 //! it out.
 
 mod answer;
+mod balancer;
+mod carrier;
 mod client;
+mod connection;
 mod context;
 mod forward;
 mod names;
 mod opening;
 mod origin;
+mod pace;
 mod path;
 mod request;
+mod seats;
 mod site;
 mod tunnel;
 mod waiting;
 
+pub use balancer::{Header, HeaderError, read_header};
+pub use carrier::{carried, seat_of};
 pub use client::{Client, Scheme};
+pub use connection::Connection;
 pub use opening::open;
 pub use origin::Origins;
 pub use path::PathView;
+pub use seats::{Bounds, Full, Seat, Seats, Whose};
 
 use crate::api::Api;
 use crate::api::problem::Problem;
@@ -30,11 +39,12 @@ use crate::page::Page;
 use crate::rooms::Rooms;
 use crate::telemetry::access_log::{AccessLog, Entry};
 use crate::telemetry::metrics::{Metrics, RoomMetrics};
-use crate::telemetry::words::{OriginError, Reason};
+use crate::telemetry::words::{Closing, OriginError, Reason};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use context::{Outcome, RequestContext};
+use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -78,15 +88,19 @@ impl ProxyHttp for Door {
             reason: Reason::Invalid,
             wants_page: false,
             is_upgrade: false,
+            is_tunnel: false,
             body_bytes: 0,
             attempts: 0,
             origin_asked: None,
             origin_answered: None,
             in_flight: self.metrics.in_flight.enter(),
+            work: None,
         }
     }
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
+        let carrier = session.digest().and_then(|digest| digest.proxy_digest.as_deref());
+        context.work = carrier.and_then(seat_of).map(|seat| seat.work());
         request::bound(session, &context.config.server.limits)
     }
 
@@ -98,9 +112,12 @@ impl ProxyHttp for Door {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         context: &mut RequestContext,
     ) -> Result<()> {
+        if let Some(work) = context.work.as_mut().filter(|_| !context.is_tunnel) {
+            work.has_body(end);
+        }
         let limit = context.config.server.limits.body_bytes;
         context.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
         if limit > 0 && context.body_bytes > limit {
@@ -138,10 +155,15 @@ impl ProxyHttp for Door {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // What comes now is no body: it may pause for as long as the origin puts up with.
+            session.set_read_timeout(None);
+            context.is_tunnel = true;
+        }
         if context.origin_answered.is_none() {
             context.origin_answered = Some(self.rooms.clock().own_micros());
         }
@@ -201,6 +223,9 @@ impl ProxyHttp for Door {
                 metrics.origin_seconds.observe(Duration::from_micros(answered.saturating_sub(asked)).as_secs_f64());
             }
         }
+        if let Some(why) = error.and_then(slowness) {
+            self.metrics.closings.count(why);
+        }
         if let Some(error) = error.filter(|error| *error.esource() == ErrorSource::Upstream) {
             tracing::warn!(request_id = %context.request_id, error = %error.etype().as_str(), "the origin failed");
         }
@@ -239,7 +264,9 @@ impl ProxyHttp for Door {
 
 /// What a failure is to the client; `None`: the client left. `body_limit`: of a forwarded request.
 fn problem_of(error: &Error, body_limit: u64) -> Option<Problem> {
-    use ErrorType::{ConnectTimedout, ConnectionClosed, H2Error, HTTPStatus, ReadError, ReadTimedout, WriteError};
+    use ErrorType::{
+        ConnectTimedout, ConnectionClosed, H2Error, HTTPStatus, ReadError, ReadTimedout, WriteError, WriteTimedout,
+    };
     Some(match (error.esource(), error.etype()) {
         (_, HTTPStatus(408)) => Problem::RequestTimeout,
         (_, HTTPStatus(413)) => Problem::TooLarge { limit: body_limit },
@@ -250,10 +277,20 @@ fn problem_of(error: &Error, body_limit: u64) -> Option<Problem> {
         (_, HTTPStatus(502)) => Problem::BadGateway,
         (ErrorSource::Upstream, ConnectTimedout | ReadTimedout) => Problem::GatewayTimeout,
         (ErrorSource::Upstream, _) => Problem::BadGateway,
-        (ErrorSource::Downstream, ReadError | WriteError | ConnectionClosed | H2Error) => return None,
+        (ErrorSource::Downstream, ReadTimedout) => Problem::RequestTimeout,
+        (ErrorSource::Downstream, ReadError | WriteError | WriteTimedout | ConnectionClosed | H2Error) => return None,
         (ErrorSource::Downstream, _) => Problem::BadRequest,
         _ => Problem::Internal,
     })
+}
+
+/// Whether the client was too slow, and at what. What the connection itself sees, it counts itself.
+fn slowness(error: &Error) -> Option<Closing> {
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::HTTPStatus(408)) | (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Closing::SlowBody),
+        (ErrorSource::Downstream, ErrorType::WriteTimedout) => Some(Closing::SlowReader),
+        _ => None,
+    }
 }
 
 fn origin_error(error: &Error) -> OriginError {

@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::context::{Outcome, RequestContext};
 use super::path::PathView;
+use super::seats::Work;
 use super::site::{self, Rule};
 use super::{Door, answer, waiting};
 use crate::api::problem::Problem;
@@ -22,19 +23,18 @@ use std::time::Duration;
 
 /// Header fields of one request at most.
 const MAX_FIELDS: usize = 100;
-/// What a client doesn't read for so long is given up.
-const WRITE: Duration = Duration::from_secs(30);
 /// An unread body is drained for so long, then the connection closes.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Bounds what a request may cost, before anything looks at it.
 pub fn bound(session: &mut Session, limits: &Limits) -> Result<()> {
-    // An idle connection would stay for ever. The guard keeps the close that pingora orders for ambiguous framing.
+    // An idle connection would stay for ever. The guard keeps the close that pingora orders for ambiguous framing. The
+    // connection's own deadline comes first, and is counted.
     if session.get_keepalive().is_some() {
-        session.set_keepalive(Some(limits.keepalive_seconds));
+        session.set_keepalive(Some(limits.keepalive_seconds + 1));
     }
     session.set_read_timeout(Some(Duration::from_secs(limits.body_idle_seconds)));
-    session.set_write_timeout(Some(WRITE));
+    session.set_write_timeout(Some(Duration::from_secs(limits.write_seconds)));
     session.set_total_drain_timeout(Some(DRAIN));
     let request = session.req_header();
     let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
@@ -60,6 +60,11 @@ pub async fn handle(door: &Door, session: &mut Session, context: &mut RequestCon
     }
     if context.site.is_none() {
         return refuse(door, session, context, Problem::Misdirected).await;
+    }
+    let limit = context.config.server.limits.body_bytes;
+    if limit > 0 && announced_length(session) > limit {
+        // Before anybody answers 100 Continue.
+        return refuse(door, session, context, Problem::TooLarge { limit }).await;
     }
     if let Some(rule) = forwarded_without_gate(session, context, &path) {
         context.reason = rule;
@@ -88,7 +93,8 @@ fn identify(session: &Session, context: &mut RequestContext) -> Result<()> {
         return Error::e_explain(ErrorType::HTTPStatus(400), "no host, or two lengths");
     }
     let digest = session.digest();
-    let is_tls = digest.is_some_and(|digest| digest.ssl_digest.is_some());
+    let is_tls = digest.is_some_and(|digest| digest.ssl_digest.is_some())
+        || context.work.as_ref().is_some_and(Work::tls_in_front);
     let peer =
         session.client_addr().and_then(|address| address.as_inet()).map_or(IpAddr::from([0, 0, 0, 0]), SocketAddr::ip);
     context.client = Some(Client::identify(peer, is_tls, &request.headers, &context.config.server.trusted_proxies));
@@ -97,6 +103,12 @@ fn identify(session: &Session, context: &mut RequestContext) -> Result<()> {
     context.wants_page = Kind::of(&request.method, &request.headers) == Kind::Navigation;
     context.is_upgrade = session.is_upgrade_req();
     Ok(())
+}
+
+/// As the header says it; 0 where it says nothing.
+fn announced_length(session: &Session) -> u64 {
+    let length = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or_default()
 }
 
 /// `Host`, or HTTP/2's `:authority`.
@@ -166,6 +178,9 @@ async fn carry_out(
                 let response = waiting::redirect(&clean, &guest, room, context);
                 answer::send(session, response).await?;
                 return Ok(true);
+            }
+            if let Some(work) = &context.work {
+                work.is_of_ready_visitor();
             }
             context.outcome = Outcome::Forward { guest: Some(guest) };
             Ok(false)

@@ -58,7 +58,7 @@ pub struct LiveRoom {
     revoked: RwLock<HashMap<(Visitor, Ticket), u64>>,
     stays: Mutex<Stays>,
     /// Registrations refused of late, with when: answered by the poll that waits for them.
-    limited: Mutex<HashMap<(Visitor, Ticket), Time>>,
+    limited: Mutex<HashMap<(Visitor, Ticket), (Time, u64)>>,
     metrics: RoomMetrics,
     outlived: AtomicBool,
     /// Whether everything that was news to a fresh instance came down once.
@@ -141,7 +141,8 @@ impl LiveRoom {
             self.begun.load(Ordering::SeqCst) + 1 + before
         };
         match self.is_carried(carried_by).await {
-            true if self.lock_limited().contains_key(&key) => Registration::Limited,
+            // A refusal of before is no answer to this.
+            true if self.lock_limited().get(&key).is_some_and(|(_, sync)| *sync >= carried_by) => Registration::Limited,
             true => Registration::Done,
             false => Registration::Pending,
         }
@@ -225,16 +226,17 @@ impl LiveRoom {
         revoked.retain(|_, number| *number >= revoked_before.0 * 1000);
         drop(revoked);
         self.stays().forget(revoked_before);
-        self.lock_limited().retain(|_, when| *when >= limited_before);
+        self.lock_limited().retain(|_, (when, _)| *when >= limited_before);
     }
 
     pub(super) fn note_limited(&self, limited: Vec<(Visitor, Ticket)>, now: Time) {
         if !limited.is_empty() {
-            self.lock_limited().extend(limited.into_iter().map(|key| (key, now)));
+            let sync = self.begun.load(Ordering::SeqCst);
+            self.lock_limited().extend(limited.into_iter().map(|key| (key, (now, sync))));
         }
     }
 
-    fn lock_limited(&self) -> MutexGuard<'_, HashMap<(Visitor, Ticket), Time>> {
+    fn lock_limited(&self) -> MutexGuard<'_, HashMap<(Visitor, Ticket), (Time, u64)>> {
         self.limited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

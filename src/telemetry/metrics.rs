@@ -5,6 +5,7 @@
 //! handles are resolved when a room or site is configured, so a request takes no look-up and no lock. To add one: a field
 //! of a struct below, its line in the constructor beside it, its row in `docs/metrics.md`.
 
+use super::closings::Closings;
 use super::registry::{Definition, Make};
 use super::words::{OriginError, PollResult, Reason, ReloadResult, StoreCall, StoreResult};
 use prometheus::{
@@ -25,6 +26,7 @@ pub struct Metrics {
     pub store: StoreMetrics,
     pub in_flight: InFlight,
     pub connections: InFlight,
+    pub closings: Closings,
     pub cut: IntCounter,
     pub store_up: IntGauge,
     pub panics: IntCounter,
@@ -58,6 +60,7 @@ impl Metrics {
             connections: InFlight(
                 make.gauge("connections", "Clients' connections that are open now, idle ones included.")?,
             ),
+            closings: Closings::new(&mut make)?,
             cut: make.counter(
                 "cut_total",
                 "Requests and WebSockets cut at the end of a drain, as told to the next process on the same state_dir.",
@@ -438,6 +441,7 @@ mod tests {
         words.extend(PollResult::ALL.iter().map(|result| result.name()));
         words.extend(OriginError::ALL.iter().map(|kind| kind.name()));
         words.extend(StoreCall::ALL.iter().map(|call| call.name()));
+        words.extend(super::super::words::Closing::ALL.iter().map(|why| why.name()));
         for word in words {
             assert!(page.contains(&format!("`{word}`")), "{word}");
         }

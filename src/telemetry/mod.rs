@@ -5,6 +5,7 @@
 //! they are capped whatever the operator's level is.
 
 pub mod access_log;
+pub mod closings;
 pub mod metrics;
 mod registry;
 pub mod words;
@@ -87,9 +88,13 @@ fn subscriber(json: bool, level: &str, writer: NonBlocking) -> Result<impl Subsc
 
 /// Whether a line of this kind may be written at any level setting.
 fn is_harmless(line: &Metadata<'_>) -> bool {
-    !line.target().starts_with(HAND_OVER) && *line.level() <= loudest(line.target())
+    let is_told_elsewhere = line.target().starts_with(HAND_OVER) || line.target() == REQUESTS;
+    !is_told_elsewhere && *line.level() <= loudest(line.target())
 }
 
+/// One failure, one line: the access log and the counters tell of requests. Here each client that leaves within its header, or
+/// is cut in it, would write an error.
+const REQUESTS: &str = "pingora_proxy";
 /// pingora calls each second in which a successor waits an error; `app` says itself how a hand-over went.
 const HAND_OVER: &str = "pingora_core::server::transfer_fd";
 
@@ -148,6 +153,8 @@ mod tests {
         }
         let lines = logged(false, "info", || log::warn!(target: "pingora_core::server", "listener closed"));
         assert!(lines.contains("listener closed") && lines.contains("pingora_core::server"), "{lines}");
+        let lines = logged(false, "trace", || log::error!(target: "pingora_proxy", "Fail to proxy"));
+        assert!(!lines.contains("Fail to proxy"), "{lines}");
         let lines = logged(false, "trace", || log::error!(target: "pingora_core::server::transfer_fd", "no socket"));
         assert_eq!(lines, "");
     }

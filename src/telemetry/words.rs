@@ -120,6 +120,34 @@ words! {
         NoneHealthy = "none_healthy",
     }
 
+    /// Which limit closed a client's connection, or took none.
+    Closing {
+        /// As many are open as may be, and none of them was idle.
+        Full = "full",
+        /// The address has as many as it may, and none of them was idle.
+        AddressFull = "address_full",
+        /// Was idle when a newcomer found no room.
+        MadeRoom = "made_room",
+        /// Never sent anything.
+        Silent = "silent",
+        /// Its header was not there in time.
+        SlowHeader = "slow_header",
+        /// Its header was too large to be read to its end.
+        LargeHeader = "large_header",
+        /// Its body came too slowly, or stopped.
+        SlowBody = "slow_body",
+        /// Didn't read its answer.
+        SlowReader = "slow_reader",
+        /// Was idle for as long as a connection may be.
+        Idle = "idle",
+        /// The listener speaks the PROXY protocol, and the peer is no trusted proxy.
+        UntrustedProxy = "untrusted_proxy",
+        /// … is one, and sent no PROXY header, or none in time.
+        NoProxyHeader = "no_proxy_header",
+        /// … is one, and sent a malformed one.
+        BadProxyHeader = "bad_proxy_header",
+    }
+
     /// How a reload of the configuration ended.
     ReloadResult {
         Ok = "ok",

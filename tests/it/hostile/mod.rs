@@ -4,7 +4,9 @@
 //! the real binary; what it promises stands in `docs/security.md`.
 
 mod certificates;
+mod floods;
 mod fuzzed;
+mod proxy_protocol;
 mod secrets;
 mod tokens;
 mod web;
