@@ -142,7 +142,7 @@ pub fn template(bytes: &[u8]) {
         status_url: local.clone(),
         enqueue_url: Some(local.clone()),
         reload_url: local,
-        nothing_sent: number % 2 == 0,
+        nothing_sent: number.is_multiple_of(2),
         poll_after_ms: number,
         ..PageContext::new(room, title).at(Some(number))
     };

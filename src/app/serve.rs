@@ -95,7 +95,7 @@ fn gate(server: &Server, app: &Arc<App>, config: &Config) -> Result<Gate, StartE
     let affordable = descriptors::affordable();
     let connections = config.server.limits.connections;
     if u64::try_from(affordable).is_ok_and(|affordable| affordable < connections) {
-        tracing::warn!(affordable, connections, "fewer connections than configured: raise the limit of open files");
+        tracing::info!(affordable, connections, "fewer connections than configured: raise the limit of open files");
     }
     let entrance = Arc::new(Entrance { app: Arc::clone(app), seats: Arc::new(Seats::default()), affordable });
     let connections = Connections { inner: Arc::new(proxy), entrance: Arc::clone(&entrance) };

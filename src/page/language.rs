@@ -41,7 +41,7 @@ pub(super) fn choose<'a>(accept: &str, known: impl Iterator<Item = &'a str> + Cl
         if tag == "*" {
             return None; // anything: what the site speaks
         }
-        if let Some(found) = meets(tag, known.clone()) {
+        if let Some(found) = meets(tag, &known) {
             return Some(found);
         }
     }
@@ -58,7 +58,7 @@ fn wish(text: &str) -> Option<(String, u16)> {
     Some((tag.to_owned(), q.map_or(0, |q| (q * 1000.0).round() as u16)))
 }
 
-fn meets<'a>(wish: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+fn meets<'a>(wish: &str, known: &(impl Iterator<Item = &'a str> + Clone)) -> Option<&'a str> {
     let find = |tag: &str| known.clone().find(|known| known.eq_ignore_ascii_case(tag));
     let mut tag = in_full(wish);
     loop {

@@ -154,9 +154,9 @@ impl Texts {
     pub(super) fn wait(&self, low: u64, high: u64) -> String {
         let step = match high {
             0..=60 => return self.say("wait-soon", None, &[]).unwrap_or_default(),
-            ..=1200 => 60,
-            ..=5400 => 300,
-            ..=10_800 => 600,
+            61..=1200 => 60,
+            1201..=5400 => 300,
+            5401..=10_800 => 600,
             _ => 3600,
         };
         let (unit, name) = if step == 3600 { (3600, "wait-hours") } else { (60, "wait-minutes") };

@@ -121,7 +121,7 @@ fn is_readable(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn what_the_gate_answers_instead_of_the_site_can_be_read_by_scripts_of_the_configured_origins() {
-    let origin = Origin::start().await;
+    let mut origin = Origin::start().await;
     let server = "cors_origins = [\"https://shop.test\"]".to_owned();
     let settings = "admission_limit = 1, admission_frequency = 3600";
     let gate = Gatekeeper::start(Setup { server, ..Setup::before(origin.addr()) }.settings(settings)).await;

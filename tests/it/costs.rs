@@ -238,7 +238,9 @@ fn demand(waiting: u64, settings: &Settings, load: f64) -> Demand {
             if now - heard >= settings.presence_seconds as f64 / 4.0 {
                 (heartbeats, heard) = (heartbeats + 1.0, now);
             }
-            let estimate = Estimate::of((place - now * speed) as u64, false, u64::MAX, Speed::default(), settings);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "people ahead, not below 0")]
+            let ahead = (place - now * speed) as u64;
+            let estimate = Estimate::of(ahead, false, u64::MAX, Speed::default(), settings);
             now += next_poll(estimate, settings, Pace { jitter: chance.fraction(), load }) as f64 / 1000.0;
         }
         seconds += now.min(end);

@@ -324,7 +324,8 @@ impl Game {
             self.read_settings().await?;
         }
         // What others gave is counted, not given now.
-        let joined = sync.alone.is_some() || matches!(sync.met, Met::Ahead(_) | Met::Before);
+        let is_told = report.known.epoch != 0 && report.known.epoch != synced.snapshot.epoch;
+        let joined = sync.alone.is_some() || is_told;
         if joined || sync.settings.is_some() {
             self.last = Some(synced.snapshot);
             return Ok(());

@@ -98,7 +98,8 @@ async fn the_page_says_when_the_place_was_taken() {
     let house = busy_house(&[], "").await;
     let text = house.shown("en").await.text();
     let joined = text.split_once("data-joined=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = u64::try_from(now.as_millis()).unwrap();
     let joined: u64 = joined.parse().unwrap();
     assert!(now.abs_diff(joined) < 60_000, "{joined} at {now}");
 }

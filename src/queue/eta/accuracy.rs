@@ -236,7 +236,7 @@ struct Accuracy {
     people: usize,
 }
 
-fn accuracy(settings: Settings, crowd: impl Fn(&mut Dice) -> Vec<Person>) -> Accuracy {
+fn accuracy(settings: &Settings, crowd: impl Fn(&mut Dice) -> Vec<Person>) -> Accuracy {
     let mut outcomes = Vec::new();
     for seed in [1, 2, 3] {
         let mut dice = Dice(seed);
@@ -258,7 +258,7 @@ fn accuracy(settings: Settings, crowd: impl Fn(&mut Dice) -> Vec<Person>) -> Acc
     Accuracy { right: share(people - early - late), early: share(early), late: share(late), width, people }
 }
 
-fn holds(name: &str, settings: Settings, crowd: impl Fn(&mut Dice) -> Vec<Person>, at_most_wide: f64) {
+fn holds(name: &str, settings: &Settings, crowd: impl Fn(&mut Dice) -> Vec<Person>, at_most_wide: f64) {
     let Accuracy { right, early, late, width, people } = accuracy(settings, crowd);
     println!(
         "{name}: {right:.1} % of {people} waits within the range first shown, {early:.1} % shorter, {late:.1} % longer; \
@@ -280,7 +280,7 @@ fn of_a_steady_crowd() {
         let comes = even(dice, 0, 1200, 2.5);
         people(dice, comes, None, 30.0)
     };
-    holds("steady", slow(), crowd, 1.0);
+    holds("steady", &slow(), crowd, 1.0);
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn of_bursts() {
         let comes = comes.into_iter().flat_map(|(from, seconds, rate)| even(dice, from, seconds, rate)).collect();
         people(dice, comes, None, 30.0)
     };
-    holds("bursts", slow(), crowd, 1.0);
+    holds("bursts", &slow(), crowd, 1.0);
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn of_bursts_with_short_windows() {
         let comes = comes.into_iter().flat_map(|(from, seconds, rate)| even(dice, from, seconds, rate)).collect();
         people(dice, comes, None, 30.0)
     };
-    holds("bursts, short windows", settings, crowd, 1.0);
+    holds("bursts, short windows", &settings, crowd, 1.0);
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn of_a_burst_from_which_a_third_gives_up() {
         let comes = even(dice, 0, 30, 60.0);
         people(dice, comes, Some(1500.0), 30.0)
     };
-    holds("a burst that gives up", slow(), crowd, 1.0);
+    holds("a burst that gives up", &slow(), crowd, 1.0);
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn of_a_crowd_that_keeps_coming_and_giving_up() {
         let comes = even(dice, 0, 1800, 5.0);
         people(dice, comes, Some(600.0), 30.0)
     };
-    holds("steady, giving up", slow(), crowd, 1.0);
+    holds("steady, giving up", &slow(), crowd, 1.0);
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn of_a_full_house() {
         let comes = even(dice, 0, 1200, 2.0);
         people(dice, comes, None, 90.0)
     };
-    holds("a full house", settings, crowd, 1.2);
+    holds("a full house", &settings, crowd, 1.2);
 }
 
 #[test]
@@ -340,5 +340,5 @@ fn of_a_burst_before_a_full_house() {
         comes.extend(even(dice, 300, 900, 0.5));
         people(dice, comes, None, 60.0)
     };
-    holds("a burst before a full house", settings, crowd, 4.0);
+    holds("a burst before a full house", &settings, crowd, 4.0);
 }
