@@ -39,6 +39,9 @@ pub async fn send_failure(session: &mut Session, response: Response<Bytes>) {
         tracing::debug!(error = %error.etype().as_str(), "the client left before it was answered");
     }
     finish_early(session).await;
+    if !session.is_http2() {
+        session.as_downstream_mut().shutdown().await; // pingora would drop it, and with it what the client has not read
+    }
 }
 
 /// Over HTTP/2 an answer to a request whose body wasn't read is followed by a reset: read a little, or linger.
