@@ -62,7 +62,7 @@ pub async fn handle(door: &Door, session: &mut Session, context: &mut RequestCon
         return refuse(door, session, context, Problem::Misdirected).await;
     }
     let limit = context.config.server.limits.body_bytes;
-    if limit > 0 && announced_length(session) > limit {
+    if limit > 0 && answer::announced_length(session) > limit {
         // Before anybody answers 100 Continue.
         return refuse(door, session, context, Problem::TooLarge { limit }).await;
     }
@@ -103,12 +103,6 @@ fn identify(session: &Session, context: &mut RequestContext) -> Result<()> {
     context.wants_page = Kind::of(&request.method, &request.headers) == Kind::Navigation;
     context.is_upgrade = session.is_upgrade_req();
     Ok(())
-}
-
-/// As the header says it; 0 where it says nothing.
-fn announced_length(session: &Session) -> u64 {
-    let length = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    length.and_then(|length| length.parse().ok()).unwrap_or_default()
 }
 
 /// `Host`, or HTTP/2's `:authority`.
