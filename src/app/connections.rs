@@ -9,7 +9,9 @@ use super::App;
 use super::lifecycle::Leaving;
 use crate::config::{Config, Listener};
 use crate::limit::address_key;
-use crate::proxy::{Bounds, Connection, Full, HeaderError, Seat, Seats, Whose, carried, guard, read_header, seat_of};
+use crate::proxy::{
+    Bounds, Connection, Full, HeaderError, Seat, Seats, Whose, carried, guard, is_trusted, read_header, seat_of,
+};
 use crate::telemetry::words::Closing;
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
@@ -119,7 +121,7 @@ impl Entrance {
         stream: &mut dyn IO,
     ) -> Result<Arc<Seat>, Closing> {
         let server = &config.server;
-        let trusts = |ip: &IpAddr| server.trusted_proxies.iter().any(|network| network.contains(ip));
+        let trusts = |ip: &IpAddr| is_trusted(&server.trusted_proxies, ip);
         let mut ip = peer_of(stream).map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
         let mut tls_in_front = false;
         if listener.is_some_and(|listener| listener.proxy_protocol) {

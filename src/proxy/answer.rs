@@ -64,10 +64,15 @@ async fn finish_early(session: &mut Session) {
     }
 }
 
+/// How long a body will be, as the header says it; 0 where it says nothing.
+pub fn announced_length(session: &Session) -> u64 {
+    let length = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or_default()
+}
+
 /// Reads the body of an API call; `None` where it is longer than `limit`.
 pub async fn read_body(session: &mut Session, limit: u64) -> Result<Option<Bytes>> {
-    let length = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit) {
+    if announced_length(session) > limit {
         return Ok(None);
     }
     let expects = session.req_header().headers.contains_key(header::EXPECT);

@@ -19,6 +19,7 @@ mod names;
 mod opening;
 mod origin;
 mod pace;
+mod passed;
 mod path;
 mod request;
 mod seats;
@@ -29,7 +30,7 @@ mod waiting;
 
 pub use balancer::{Header, HeaderError, read_header};
 pub use carrier::{carried, seat_of};
-pub use client::{Client, Scheme};
+pub use client::{Client, Scheme, is_trusted};
 pub use connection::Connection;
 pub use guard::guard;
 pub use opening::open;

@@ -78,7 +78,7 @@ pub async fn handle(door: &Door, session: &mut Session, context: &mut RequestCon
         return refuse(door, session, context, Problem::Misdirected).await;
     }
     let limit = context.config.server.limits.body_bytes;
-    if limit > 0 && announced_length(session) > limit {
+    if limit > 0 && answer::announced_length(session) > limit {
         // Before anybody answers 100 Continue.
         return refuse(door, session, context, Problem::TooLarge { limit }).await;
     }
@@ -132,12 +132,6 @@ fn to_origin_form(session: &mut Session) -> Result<()> {
         session.req_header_mut().set_raw_path(&form)?;
     }
     Ok(())
-}
-
-/// As the header says it; 0 where it says nothing.
-fn announced_length(session: &Session) -> u64 {
-    let length = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    length.and_then(|length| length.parse().ok()).unwrap_or_default()
 }
 
 /// `Host`, or HTTP/2's `:authority`; `None` where that isn't a host.
