@@ -157,6 +157,7 @@ impl AsyncRead for Guarded {
                     frames.begin_window();
                 }
                 if frames.is_flood() {
+                    buf.set_filled(before);
                     return Poll::Ready(Err(io::Error::other("a flood of idle frames")));
                 }
                 Poll::Ready(Ok(()))

@@ -16,6 +16,9 @@ pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 
+/// `:status: 400` in a header block (RFC 7541, appendix A).
+const STATUS_400: u8 = 0x80 | 12;
+
 pub const END_STREAM: u8 = 1;
 pub const ACK: u8 = 1;
 pub const END_HEADERS: u8 = 4;
@@ -55,6 +58,8 @@ pub fn text(text: &str) -> Vec<u8> {
 pub struct Outcome {
     /// An answer's header came.
     pub answered: bool,
+    /// It said 400 and nothing else: the library's own refusal.
+    pub bad_request: bool,
     pub body: String,
     /// The stream was reset with this code.
     pub reset: Option<u32>,
@@ -67,7 +72,9 @@ impl Outcome {
     /// Ended without an answer from behind the gate.
     pub fn is_refused(&self) -> bool {
         let is_problem = self.body.contains("\"status\":4");
-        is_problem || (!self.answered && (self.reset.is_some() || self.goaway.is_some() || self.closed))
+        is_problem
+            || self.bad_request
+            || (!self.answered && (self.reset.is_some() || self.goaway.is_some() || self.closed))
     }
 }
 
@@ -102,7 +109,10 @@ impl Http2 {
                 };
                 let code = |at: usize| payload.get(at..at + 4).map(|code| u32::from_be_bytes(code.try_into().unwrap()));
                 match kind {
-                    HEADERS if of == stream => outcome.answered = true,
+                    HEADERS if of == stream => {
+                        outcome.answered = true;
+                        outcome.bad_request = payload.first() == Some(&STATUS_400);
+                    }
                     DATA if of == stream => outcome.body.push_str(&String::from_utf8_lossy(&payload)),
                     RST_STREAM if of == stream => outcome.reset = code(0),
                     GOAWAY => outcome.goaway = code(4),

@@ -136,8 +136,10 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, &'static str> {
             return Err("a control character or a bare line end");
         }
         let (name, value) = line.split_once(": ").ok_or("a line that is no field")?;
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
-            return Err("a name that is none");
+        if name.is_empty()
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        {
+            return Err("a name that is none"); // RFC 9110, 5.6.2
         }
         request.fields.push((name.to_ascii_lowercase(), value.to_owned()));
     }
@@ -164,7 +166,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, &'static str> {
 fn request_line(line: &str) -> Result<Request, &'static str> {
     let parts: Vec<&str> = line.split(' ').collect();
     let [method, target, "HTTP/1.1"] = parts[..] else { return Err("no request line of HTTP/1.1") };
-    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
+    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
         return Err("a method that is none");
     }
     if !(target.starts_with('/') || (method, target) == ("OPTIONS", "*")) || target.contains('#') {
