@@ -9,7 +9,9 @@ use super::App;
 use super::lifecycle::Leaving;
 use crate::config::{Config, Listener};
 use crate::limit::address_key;
-use crate::proxy::{Bounds, Connection, Full, HeaderError, Seat, Seats, Whose, carried, read_header, seat_of};
+use crate::proxy::{
+    Bounds, Connection, Full, HeaderError, Seat, Seats, Whose, carried, guard, is_trusted, read_header, seat_of,
+};
 use crate::telemetry::words::Closing;
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
@@ -28,6 +30,9 @@ use tokio::time::timeout;
 const GOODBYE: Duration = Duration::from_millis(100);
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 5\r\nCache-Control: no-store\r\n\r\n";
+
+/// Octets of a head beyond its limits: who reads it first refuses it at them, and this is for what that one has read by then.
+const BEYOND_LIMITS: u64 = 16 * 1024;
 
 /// The proxy, with its connections counted.
 pub struct Connections<A> {
@@ -76,8 +81,10 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Connections<A> {
             stream
         };
         let connection = Connection::new(stream, seat, limits, app.metrics.closings.clone());
+        let longest = limits.header_bytes.saturating_add(limits.target_bytes).saturating_add(BEYOND_LIMITS);
         drop(config);
-        self.inner.process_new(Box::new(connection), shutdown).await
+        let guarded = guard(Box::new(connection), usize::try_from(longest).unwrap_or(usize::MAX));
+        self.inner.process_new(guarded, shutdown).await
     }
 
     /// Called when the listeners are closed; the proxy then drops what is idle. A client that writes into a connection
@@ -114,7 +121,7 @@ impl Entrance {
         stream: &mut dyn IO,
     ) -> Result<Arc<Seat>, Closing> {
         let server = &config.server;
-        let trusts = |ip: &IpAddr| server.trusted_proxies.iter().any(|network| network.contains(ip));
+        let trusts = |ip: &IpAddr| is_trusted(&server.trusted_proxies, ip);
         let mut ip = peer_of(stream).map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
         let mut tls_in_front = false;
         if listener.is_some_and(|listener| listener.proxy_protocol) {

@@ -36,7 +36,11 @@ pub fn normal_host(authority: &str) -> Option<String> {
     if !is_host(host) {
         return None;
     }
-    Some(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase())
+    let inner = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    match inner.and_then(|inner| inner.parse::<Ipv6Addr>().ok()) {
+        Some(address) => Some(format!("[{address}]")), // one address has many spellings
+        None => Some(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()),
+    }
 }
 
 /// Where to listen.
@@ -59,7 +63,9 @@ mod tests {
         for text in ["shop.example.com", "SHOP.example.com:443", "shop.example.com.", "Shop.Example.com.:80"] {
             assert_eq!(normal_host(text).as_deref(), Some("shop.example.com"), "{text}");
         }
-        assert_eq!(normal_host("[2001:DB8::1]:8000").as_deref(), Some("[2001:db8::1]"));
+        for text in ["[2001:DB8::1]:8000", "[2001:db8:0:0::1]", "[2001:0DB8:0:0:0:0:0:1]"] {
+            assert_eq!(normal_host(text).as_deref(), Some("[2001:db8::1]"), "{text}");
+        }
         for text in ["", ".", "a..b", "user@host", "host:", "host:x", "host:+80", "host:99999", "[::1", "::1", "a b"] {
             assert_eq!(normal_host(text), None, "{text}");
         }

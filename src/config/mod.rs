@@ -34,7 +34,7 @@ pub use environment::{Environment, process_environment};
 pub use live::{Live, changes, differing};
 pub use report::{ConfigError, Place};
 pub use rooms::{RoomConfig, RoomKey};
-pub use rules::{PathPattern, normal_escapes};
+pub use rules::PathPattern;
 pub use secret::{SAMPLE_SECRET, Secret, Tokens};
 pub use server::{HostCertificate, Limits, Listener, Server, TlsFiles};
 pub use sites::{Bypass, CookieOptions, HealthCheck, HostPattern, Origin, Site};

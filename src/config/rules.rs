@@ -1,21 +1,31 @@
 //! Which paths a rule means.
 //!
-//! A pattern is compared with a *normalised* path: it begins with `/`, has no empty, `.` or `..` segment before its
-//! last, and its percent-escapes are in the form of [`normal_escapes`]. Whoever matches must forward that same form.
+//! A pattern is compared with a *clean* path: decoded, it begins with `/`, and it has no empty, `.` or `..` segment before
+//! its last. Whoever matches must forward that same path.
+//!
+//! Rules that guard also mean the other case of a letter ([`PathPattern::matches_in_any_case`]), since to many an origin
+//! `/SHOP` is `/shop`; rules that let through mean what is written.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use percent_encoding::percent_decode_str;
 
 /// A path with wildcards: `*` is any text within one segment, `**` as the last segment is anything below.
 ///
 /// `/checkout/**` also means `/checkout`; `/**` means everything; `/checkout` doesn't mean `/checkout/`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PathPattern {
-    /// Each segment as the texts between its stars.
-    segments: Vec<Vec<String>>,
+    /// Each segment as the texts between its stars, decoded.
+    segments: Vec<Segment>,
+    /// The same in lower case.
+    folded: Vec<Segment>,
     /// Ends in `**`.
     below: bool,
     written: String,
 }
+
+type Segment = Vec<String>;
 
 impl PathPattern {
     /// # Errors
@@ -33,20 +43,38 @@ impl PathPattern {
         };
         let segments: Vec<&str> = rest.map(|rest| rest.split('/').collect()).unwrap_or_default();
         check_segments(&segments, below)?;
-        let segments = segments.iter().map(|segment| segment.split('*').map(str::to_owned).collect()).collect();
-        Ok(Self { segments, below, written: normal })
+        let decoded: Option<Vec<Segment>> = segments.iter().map(|segment| decode(segment)).collect();
+        let segments = decoded.ok_or("has escapes that are no text in UTF-8")?;
+        let folded = segments.iter().map(|segment| segment.iter().map(|part| part.to_lowercase()).collect()).collect();
+        Ok(Self { segments, folded, below, written: normal })
     }
 
-    /// Whether a normalised path is meant.
-    pub fn matches(&self, normalised_path: &str) -> bool {
-        if self.below && self.segments.is_empty() {
+    /// Whether a clean path is meant.
+    pub fn matches(&self, clean_path: &str) -> bool {
+        self.matches_by(&self.segments, clean_path)
+    }
+
+    /// Whether a clean path is meant, upper and lower case being one.
+    pub fn matches_in_any_case(&self, clean_path: &str) -> bool {
+        let means_all = self.below && self.folded.is_empty();
+        means_all || self.matches_by(&self.folded, &clean_path.to_lowercase())
+    }
+
+    fn matches_by(&self, segments: &[Segment], path: &str) -> bool {
+        if self.below && segments.is_empty() {
             return true;
         }
-        let Some(rest) = normalised_path.strip_prefix('/') else { return false };
+        let Some(rest) = path.strip_prefix('/') else { return false };
         let mut given = rest.split('/');
-        let all_fit = self.segments.iter().all(|segment| given.next().is_some_and(|text| fits(segment, text)));
+        let all_fit = segments.iter().all(|segment| given.next().is_some_and(|text| fits(segment, text)));
         all_fit && (self.below || given.next().is_none())
     }
+}
+
+/// The texts between the stars of a segment; an escaped star is text.
+fn decode(segment: &str) -> Option<Segment> {
+    let parts = segment.split('*').map(|part| percent_decode_str(part).decode_utf8().ok().map(Cow::into_owned));
+    parts.collect()
 }
 
 impl fmt::Display for PathPattern {
@@ -92,7 +120,7 @@ fn fits(parts: &[String], text: &str) -> bool {
 
 /// A path with its percent-escapes in their one normal form (RFC 3986, 6.2.2): unreserved characters plain, other
 /// escapes in capitals, and escaped what may not stand in a path. `None`: a broken escape or a control character.
-pub fn normal_escapes(path: &str) -> Option<String> {
+fn normal_escapes(path: &str) -> Option<String> {
     let mut normal = String::with_capacity(path.len());
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
@@ -170,9 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn a_guarding_rule_means_either_case() {
+        let guards = |pattern: &str, path: &str| PathPattern::parse(pattern).unwrap().matches_in_any_case(path);
+        for path in ["/SHOP/x", "/shop/x", "/Shop"] {
+            assert!(guards("/shop/**", path) && guards("/ShOp/**", path) && guards("/**", path), "{path}");
+        }
+        assert!(guards("/Bühne/*.HTML", "/bÜHNE/Index.html"));
+        assert!(!guards("/shop/**", "/shops") && !matches("/shop/**", "/Shop"));
+    }
+
+    #[test]
     fn escapes_have_one_form() {
-        assert!(matches("/f%c3%bcr/%7euser/**", "/f%C3%BCr/~user/x"));
-        assert!(matches("/für", "/f%C3%BCr"));
+        for pattern in ["/f%c3%bcr/%7euser/**", "/für/~user/**", "/f%C3%BCr/~us*/**"] {
+            assert!(matches(pattern, "/für/~user/x"), "{pattern}");
+        }
+        assert!(matches("/my file/**", "/my file/x") && matches("/my%20file/**", "/my file/x"));
+        assert!(matches("/a%21", "/a!") && matches("/%2a/x", "/*/x") && !matches("/%2a/x", "/a/x"));
+        assert_eq!(PathPattern::parse("/für/%7e%20").unwrap().to_string(), "/f%C3%BCr/~%20");
         assert_eq!(normal_escapes("/a%2fb c").as_deref(), Some("/a%2Fb%20c"));
         assert_eq!(normal_escapes("/%zz"), None);
         assert_eq!(normal_escapes("/%4"), None);
@@ -180,9 +222,22 @@ mod tests {
 
     #[test]
     fn what_could_never_match_is_refused() {
-        for text in
-            ["", "a", "/**/a", "/a**", "/a//b", "/a/../b", "/./a", "/a?b", "/a%2fb", "/a\\b", "/%", "//**", "/%2e%2e/a"]
-        {
+        for text in [
+            "",
+            "a",
+            "/**/a",
+            "/a**",
+            "/a//b",
+            "/a/../b",
+            "/./a",
+            "/a?b",
+            "/a%2fb",
+            "/a\\b",
+            "/%",
+            "//**",
+            "/%2e%2e/a",
+            "/%ff",
+        ] {
             assert!(PathPattern::parse(text).is_err(), "{text}");
         }
     }

@@ -39,6 +39,9 @@ pub async fn send_failure(session: &mut Session, response: Response<Bytes>) {
         tracing::debug!(error = %error.etype().as_str(), "the client left before it was answered");
     }
     finish_early(session).await;
+    if !session.is_http2() {
+        session.as_downstream_mut().shutdown().await; // pingora would drop it, and with it what the client has not read
+    }
 }
 
 /// Over HTTP/2 an answer to a request whose body wasn't read is followed by a reset: read a little, or linger.
@@ -61,10 +64,15 @@ async fn finish_early(session: &mut Session) {
     }
 }
 
+/// How long a body will be, as the header says it; 0 where it says nothing.
+pub fn announced_length(session: &Session) -> u64 {
+    let length = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or_default()
+}
+
 /// Reads the body of an API call; `None` where it is longer than `limit`.
 pub async fn read_body(session: &mut Session, limit: u64) -> Result<Option<Bytes>> {
-    let length = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit) {
+    if announced_length(session) > limit {
         return Ok(None);
     }
     let expects = session.req_header().headers.contains_key(header::EXPECT);

@@ -98,9 +98,14 @@ struct Hops<'a> {
     client: IpAddr,
 }
 
+/// Whether this address is one of our proxies', whose word on the client counts.
+pub fn is_trusted(trusted: &[IpNet], ip: &IpAddr) -> bool {
+    trusted.iter().any(|network| network.contains(ip))
+}
+
 impl<'a> Hops<'a> {
     fn walk(peer: IpAddr, headers: &'a HeaderMap, trusted: &[IpNet]) -> Self {
-        let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
+        let is_trusted = |ip: &IpAddr| is_trusted(trusted, ip);
         let mut hops = Self { trusted: is_trusted(&peer), entries: Vec::new(), place: None, client: peer };
         if !hops.trusted {
             return hops;

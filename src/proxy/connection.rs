@@ -16,22 +16,18 @@
 //! `body_idle_seconds`; pingora closes one without requests. A WebSocket has no deadline here.
 
 use super::pace::{Deadlines, Timer};
+use super::passed::passes_on;
 use super::seats::Seat;
 use crate::config::Limits;
 use crate::telemetry::closings::Closings;
 use crate::telemetry::words::Closing;
 use async_trait::async_trait;
-use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
-    UniqueID, UniqueIDType,
-};
+use pingora::protocols::{ALPN, Shutdown, Ssl, Stream};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What a refused client has sent already is read up to here, so that the answer isn't lost in a reset.
@@ -300,45 +296,14 @@ impl Shutdown for Connection {
     }
 }
 
-impl UniqueID for Connection {
-    fn id(&self) -> UniqueIDType {
-        self.stream.id()
-    }
-}
-
-impl GetTimingDigest for Connection {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.stream.get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.stream.get_write_pending_time()
-    }
-}
-
-impl GetProxyDigest for Connection {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.stream.get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for Connection {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_socket_digest()
-    }
-}
-
-impl Peek for Connection {}
+passes_on!(Connection);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::proxy::{Bounds, Seats, Whose};
     use crate::telemetry::metrics::Metrics;
+    use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::time::{Instant, sleep, timeout};
 

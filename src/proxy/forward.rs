@@ -9,9 +9,15 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 /// Headers that say what only this proxy may say, or that make an origin read another path or method than the one that
 /// was decided on.
-const NEVER_FROM_CLIENTS: [&str; 15] = [
+const NEVER_FROM_CLIENTS: [&str; 21] = [
     "jwt",
+    "proxy", // a program's environment has it as HTTP_PROXY
+    "x-envoy-original-path",
+    "x-original-host",
+    "x-original-method",
+    "x-original-uri",
     "x-original-url",
+    "x-rewrite-uri",
     "x-rewrite-url",
     "x-http-method-override",
     "x-http-method",
@@ -44,10 +50,13 @@ pub fn prepare(
         request.remove_header(&name);
     }
     if let Some(path) = &context.canonical_path {
-        let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        if let Ok(uri) = format!("{path}{query}").parse() {
-            request.set_uri(uri);
-        }
+        let target = request.raw_path();
+        let query = target.iter().position(|byte| *byte == b'?').and_then(|start| target.get(start..));
+        let target = [path.as_bytes(), query.unwrap_or_default()].concat();
+        request.set_raw_path(&target)?; // or it isn't forwarded at all: the path that was decided on, or none
+    }
+    if !has_body(request) {
+        request.remove_header(&header::EXPECT); // an origin would wait for what doesn't come
     }
     if context.site().is_some_and(|site| site.strip_query_token) {
         hide_query_token(request)?;
@@ -64,6 +73,11 @@ pub fn prepare(
         request.insert_header("X-Gatekeeper-Room", room.name())?;
     }
     Ok(())
+}
+
+fn has_body(request: &RequestHeader) -> bool {
+    let length = request.headers.get(header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    request.headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != b"0")
 }
 
 /// In either spelling: to many origins both are one. Proxies write hyphens.

@@ -11,21 +11,28 @@ mod client;
 mod connection;
 mod context;
 mod forward;
+mod frames;
+mod framing;
+mod guard;
+mod head;
 mod names;
 mod opening;
 mod origin;
 mod pace;
+mod passed;
 mod path;
 mod request;
 mod seats;
 mod site;
+mod target;
 mod tunnel;
 mod waiting;
 
 pub use balancer::{Header, HeaderError, read_header};
 pub use carrier::{carried, seat_of};
-pub use client::{Client, Scheme};
+pub use client::{Client, Scheme, is_trusted};
 pub use connection::Connection;
+pub use guard::guard;
 pub use opening::open;
 pub use origin::Origins;
 pub use path::PathView;
@@ -277,6 +284,7 @@ fn problem_of(error: &Error, body_limit: u64) -> Option<Problem> {
         (_, HTTPStatus(502)) => Problem::BadGateway,
         (ErrorSource::Upstream, ConnectTimedout | ReadTimedout) => Problem::GatewayTimeout,
         (ErrorSource::Upstream, _) => Problem::BadGateway,
+        (ErrorSource::Downstream, ReadError) if guard::is_faulty(error) => Problem::BadRequest,
         (ErrorSource::Downstream, ReadTimedout) => Problem::RequestTimeout,
         (ErrorSource::Downstream, ReadError | WriteError | WriteTimedout | ConnectionClosed | H2Error) => return None,
         (ErrorSource::Downstream, _) => Problem::BadRequest,

@@ -3,13 +3,10 @@
 //! pingora can tell them apart too, but waits for 24 bytes without a deadline, which a short request never sends. Here the
 //! first byte that differs from HTTP/2's preface settles it, and nobody may take longer than a request's header may.
 
+use super::passed::passes_on;
 use async_trait::async_trait;
-use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
-    UniqueID, UniqueIDType,
-};
+use pingora::protocols::{ALPN, Shutdown, Ssl, Stream};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -106,39 +103,7 @@ impl Shutdown for Opened {
     }
 }
 
-impl UniqueID for Opened {
-    fn id(&self) -> UniqueIDType {
-        self.stream.id()
-    }
-}
-
-impl GetTimingDigest for Opened {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.stream.get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.stream.get_write_pending_time()
-    }
-}
-
-impl GetProxyDigest for Opened {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.stream.get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for Opened {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_socket_digest()
-    }
-}
-
-impl Peek for Opened {}
+passes_on!(Opened);
 
 #[cfg(test)]
 mod tests {

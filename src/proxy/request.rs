@@ -2,13 +2,14 @@
 
 use super::client::Client;
 use super::context::{Outcome, RequestContext};
+use super::head::Body;
 use super::path::PathView;
 use super::seats::Work;
 use super::site::{self, Rule};
-use super::{Door, answer, waiting};
+use super::{Door, answer, head, target, waiting};
 use crate::api::problem::Problem;
 use crate::api::{Caller, MAX_BODY, own_path};
-use crate::config::{CookieOptions, Limits, SameSite};
+use crate::config::{CookieOptions, Limits, SameSite, normal_host};
 use crate::gate::kind::is_same_origin;
 use crate::gate::{Decision, Facts, Kind, cookie, kind};
 use crate::limit::address_key;
@@ -44,9 +45,24 @@ pub fn bound(session: &mut Session, limits: &Limits) -> Result<()> {
     } else if fields as u64 > limits.header_bytes || request.headers.len() > MAX_FIELDS {
         431
     } else {
-        return Ok(());
+        return unambiguous(session);
     };
     Error::e_explain(ErrorType::HTTPStatus(status), "request header over the limit")
+}
+
+/// Refuses what could be read in two ways.
+fn unambiguous(session: &mut Session) -> Result<()> {
+    let checked = match session.as_downstream().as_http1() {
+        Some(http1) => head::check(&http1.get_headers_raw_bytes()),
+        None => head::check_http2(&session.req_header().headers).map(|()| Body::None),
+    };
+    match checked {
+        Err(fault) => return Error::e_explain(ErrorType::HTTPStatus(400), fault),
+        // If the origin doesn't switch, what came behind the request is not looked at as another one.
+        Ok(Body::Tunnel) => session.set_keepalive(None),
+        Ok(_) => {}
+    }
+    Ok(())
 }
 
 /// Walks the request to its decision; `true`: it is answered.
@@ -62,7 +78,7 @@ pub async fn handle(door: &Door, session: &mut Session, context: &mut RequestCon
         return refuse(door, session, context, Problem::Misdirected).await;
     }
     let limit = context.config.server.limits.body_bytes;
-    if limit > 0 && announced_length(session) > limit {
+    if limit > 0 && answer::announced_length(session) > limit {
         // Before anybody answers 100 Continue.
         return refuse(door, session, context, Problem::TooLarge { limit }).await;
     }
@@ -81,41 +97,48 @@ pub async fn handle(door: &Door, session: &mut Session, context: &mut RequestCon
 }
 
 /// Who asks, for which host; what makes no sense is refused here.
-fn identify(session: &Session, context: &mut RequestContext) -> Result<()> {
-    let request = session.req_header();
-    if matches!(request.method, Method::TRACE | Method::CONNECT) {
+fn identify(session: &mut Session, context: &mut RequestContext) -> Result<()> {
+    if matches!(session.req_header().method, Method::TRACE | Method::CONNECT) {
         return Error::e_explain(ErrorType::HTTPStatus(405), "method not served");
     }
-    let is_ambiguous =
-        request.headers.contains_key(header::CONTENT_LENGTH) && request.headers.contains_key(header::TRANSFER_ENCODING);
-    let host = host_of(session);
-    if is_ambiguous || host.is_none() {
-        return Error::e_explain(ErrorType::HTTPStatus(400), "no host, or two lengths");
-    }
+    to_origin_form(session)?;
+    let Some(host) = host_of(session) else {
+        return Error::e_explain(ErrorType::HTTPStatus(400), "no host");
+    };
+    let request = session.req_header();
     let digest = session.digest();
     let is_tls = digest.is_some_and(|digest| digest.ssl_digest.is_some())
         || context.work.as_ref().is_some_and(Work::tls_in_front);
     let peer =
         session.client_addr().and_then(|address| address.as_inet()).map_or(IpAddr::from([0, 0, 0, 0]), SocketAddr::ip);
     context.client = Some(Client::identify(peer, is_tls, &request.headers, &context.config.server.trusted_proxies));
-    context.host = host.unwrap_or_default();
+    context.host = host;
     context.site = site::find(&context.config, &context.host);
     context.wants_page = Kind::of(&request.method, &request.headers) == Kind::Navigation;
     context.is_upgrade = session.is_upgrade_req();
     Ok(())
 }
 
-/// As the header says it; 0 where it says nothing.
-fn announced_length(session: &Session) -> u64 {
-    let length = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    length.and_then(|length| length.parse().ok()).unwrap_or_default()
+/// From here on there is one target: it is looked at, and forwarded.
+fn to_origin_form(session: &mut Session) -> Result<()> {
+    let (is_http2, request) = (session.is_http2(), session.req_header());
+    let given = request.raw_path();
+    let form = target::origin_form(&request.method, given).filter(|form| !is_http2 || **form == *given);
+    let Some(form) = form else {
+        return Error::e_explain(ErrorType::HTTPStatus(400), "a target without a path");
+    };
+    if *form != *given {
+        let form = form.into_owned();
+        session.req_header_mut().set_raw_path(&form)?;
+    }
+    Ok(())
 }
 
-/// `Host`, or HTTP/2's `:authority`.
+/// `Host`, or HTTP/2's `:authority`; `None` where that isn't a host.
 fn host_of(session: &Session) -> Option<String> {
     let request = session.req_header();
     let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    host.or_else(|| request.uri.authority().map(ToString::to_string)).filter(|host| !host.is_empty())
+    host.or_else(|| request.uri.authority().map(ToString::to_string)).filter(|host| normal_host(host).is_some())
 }
 
 /// Whether this listener serves the API at its root or configured prefix; the fixed prefix is served everywhere.

@@ -130,6 +130,7 @@ impl Seats {
     }
 
     /// How many are taken.
+    #[cfg(test)]
     pub fn taken(&self) -> usize {
         self.lock().taken
     }

@@ -46,7 +46,7 @@ pub fn rule(site: &Site, request: Request<'_>) -> Rule {
     let view = PathView::of(request.path.as_bytes());
     let Some(path) = view.clean() else { return Rule::Guard };
     let is_public = path == "/robots.txt" || path.starts_with("/.well-known/");
-    let is_protected = site.protect.iter().any(|pattern| pattern.matches(path));
+    let is_protected = site.protect.iter().any(|pattern| pattern.matches_in_any_case(path));
     if is_public || !is_protected || site.bypass.iter().any(|bypass| matches(bypass, path, request)) {
         return Rule::Forward(Reason::Bypass);
     }

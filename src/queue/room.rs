@@ -8,7 +8,7 @@ use super::epoch::{Epoch, HOLD_SECONDS, SETTLE_MS};
 use super::line::{Line, Waiting};
 use super::turns::Turns;
 use super::{
-    AddressKey, Arrival, Change, Entry, Finished, Heartbeat, Mode, Newcomer, Renewal, Report, STEPS, Settings,
+    AddressKey, Arrival, Change, Entry, Fact, Finished, Heartbeat, Mode, Newcomer, Renewal, Report, STEPS, Settings,
     Snapshot, Standing, Stay, Synced, Ticket, Time, Visitor, Window,
 };
 use std::collections::HashMap;
@@ -41,8 +41,8 @@ pub struct Room {
     entries: Entries,
     /// When each instance synced last, and the number of that sync.
     instances: HashMap<u64, (Time, u64)>,
-    /// The window, the watermark and whether anybody waits, as the last [`Room::news`] told them.
-    told: (Window, Ticket, bool),
+    /// [`Fact::Given`] as the last [`Room::news`] told it, or a former process.
+    told: Option<Fact>,
 }
 
 impl Room {

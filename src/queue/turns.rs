@@ -91,8 +91,7 @@ impl Turns {
         }
         let until = now.plus_seconds(settings.ready_ttl_seconds);
         self.hold(visitor, Turn { until, since: Some(now), ..turn });
-        self.spent.mark(visitor, turn.ticket, now);
-        self.missed.unmark(visitor, turn.ticket);
+        self.mark_spent(visitor, turn.ticket, now);
         let stay = Stay { since: now, until };
         self.tell(Fact::Stay { visitor, ticket: turn.ticket, stay });
         Some(stay)
@@ -133,8 +132,7 @@ impl Turns {
             }
             _ => self.hold(visitor, Turn { ticket, until, since: Some(stay.since) }),
         }
-        self.spent.mark(visitor, ticket, now);
-        self.missed.unmark(visitor, ticket);
+        self.mark_spent(visitor, ticket, now);
         let held = self.find(visitor).filter(|turn| turn.ticket == ticket).map(|turn| (turn.since, turn.until));
         let (since, until) = held.map_or((stay.since, until), |(since, end)| (since.unwrap_or(stay.since), end));
         self.tell(Fact::Stay { visitor, ticket, stay: Stay { since, until } });
@@ -277,9 +275,14 @@ impl Turns {
     }
 
     /// This ticket had its turn.
-    fn spend(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
+    fn mark_spent(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
         self.missed.unmark(visitor, ticket);
         self.spent.mark(visitor, ticket, now);
+    }
+
+    /// This ticket had its turn, and no stay tells so.
+    fn spend(&mut self, visitor: Visitor, ticket: Ticket, now: Time) {
+        self.mark_spent(visitor, ticket, now);
         self.tell(Fact::Spent { visitor, ticket, at: now });
     }
 

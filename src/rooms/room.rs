@@ -132,8 +132,6 @@ impl LiveRoom {
     pub async fn register(&self, heartbeat: Heartbeat) -> Registration {
         self.heard_of(heartbeat.ticket);
         let key = (heartbeat.visitor, heartbeat.ticket);
-        // An earlier refusal is not this one's.
-        self.lock_limited().remove(&key);
         let carried_by = {
             let mut pending = self.pending();
             self.metrics.heartbeats.inc();

@@ -1,7 +1,7 @@
 //! What of a room outlives its process, and how a room is made of it again.
 
 use super::super::turns::{Part, Turns};
-use super::super::{Change, Fact, Revocation, Settings, Stay, Ticket, Time, Window};
+use super::super::{Change, Fact, Revocation, Settings, Stay, Time, Window};
 use super::Room;
 use crate::queue::Condition;
 use crate::queue::epoch::{Epoch, HOLD_SECONDS};
@@ -24,8 +24,8 @@ impl Room {
     pub fn recall(&mut self, fact: Fact, now: Time) {
         let oldest = now.minus_seconds(LONGEST_SECONDS);
         match fact {
-            Fact::Given { window, watermark, waits } => {
-                self.told.2 = waits;
+            Fact::Given { window, watermark, .. } => {
+                self.told = Some(fact);
                 if window.last >= self.window.last {
                     self.window = Window { last: window.last.min(now), ..window };
                 }
@@ -63,8 +63,8 @@ impl Room {
     /// it back; a room in which nobody waited has nothing to wait for.
     pub fn resume(&mut self, knows_line: bool, now: Time) {
         self.turns.recalled();
-        let waited = self.told.2;
-        self.told = self.given_and_waits();
+        let waited = matches!(self.told, Some(Fact::Given { waits: true, .. }));
+        self.told = Some(self.given_fact());
         if !knows_line && waited {
             self.epoch.await_line(now);
         }
@@ -73,21 +73,17 @@ impl Room {
     /// What happened since the last call and has to last, in its order. Rooms that weren't made to be recalled tell nothing.
     pub fn news(&mut self) -> Vec<Fact> {
         let Some(mut news) = self.turns.news() else { return Vec::new() };
-        let given = self.given_and_waits();
-        if std::mem::replace(&mut self.told, given) != given {
-            news.push(self.given_fact());
+        let given = self.given_fact();
+        if self.told.replace(given) != Some(given) {
+            news.push(given);
         }
         news
     }
 
     /// Whoever was called and has not come yet waits too.
-    fn given_and_waits(&self) -> (Window, Ticket, bool) {
-        (self.window, self.watermark, !self.line.is_empty() || self.turns.are_offered())
-    }
-
     fn given_fact(&self) -> Fact {
-        let (window, watermark, waits) = self.given_and_waits();
-        Fact::Given { window, watermark, waits }
+        let waits = !self.line.is_empty() || self.turns.are_offered();
+        Fact::Given { window: self.window, watermark: self.watermark, waits }
     }
 
     /// What lasts, in parts of about `count`: with the next part, `None` after the last. What happens between two calls is
@@ -106,7 +102,7 @@ impl Room {
         #[rustfmt::skip]
         let Self {
             defaults: _, changed: _, version: _, settings: _, told: _, until: _,
-            presence, settled, line, turns, window, watermark, admitted, epoch, last, entries, instances,
+            window: _, watermark: _, presence, settled, line, turns, admitted, epoch, last, entries, instances,
         } = self;
         let condition = Condition {
             presence: *presence,
@@ -118,8 +114,7 @@ impl Room {
             held: epoch.held,
             last: *last,
         };
-        let waits = !line.is_empty() || turns.are_offered();
-        let given = Fact::Given { window: *window, watermark: *watermark, waits };
+        let given = self.given_fact();
         let waiting = line.all().map(|(visitor, waiting)| Fact::Waiting { visitor, waiting });
         let entries = entries.all().map(|(address, since, count)| Fact::Entries { address, since, count });
         let instances =
@@ -132,7 +127,7 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::{AddressKey, Entry, Heartbeat, Newcomer, Renewal, Report, Value, Visitor};
+    use crate::queue::{AddressKey, Entry, Heartbeat, Newcomer, Renewal, Report, Ticket, Value, Visitor};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 

@@ -112,20 +112,16 @@ impl Connection {
     fn note(&self, up: &Arc<Up>, wave: u32, sign: Sign) {
         match (sign, &up.link) {
             (Sign::Alive | Sign::NoScript, _) => up.silent.store(0, Ordering::Relaxed),
-            (Sign::Lost, Link::Direct(_)) => self.replace(up),
+            (Sign::Lost, Link::Direct(_)) => replace(&self.state, up),
             // A cluster's driver replaces single connections itself.
             (Sign::Silent, _) | (Sign::Lost, Link::Cluster(_)) => {
                 // Of all the calls of one wave the first counts.
                 let counted = up.silent.compare_exchange(wave, wave + 1, Ordering::Relaxed, Ordering::Relaxed);
                 if counted.is_ok() && wave + 1 >= SILENT_WAVES {
-                    self.replace(up);
+                    replace(&self.state, up);
                 }
             }
         }
-    }
-
-    fn replace(&self, lost: &Arc<Up>) {
-        replace(&self.state, lost);
     }
 }
 
@@ -153,13 +149,12 @@ async fn exchange(link: &Link, request: &Request<'_>) -> RedisResult<Value> {
 
 /// Makes a connection and says so.
 async fn connect(target: Arc<Target>, timeout: Duration, state: Arc<watch::Sender<State>>) {
-    let named = primary(&target).await;
     match dial(&target, timeout).await {
-        Ok(link) => {
+        Ok((link, named)) => {
             let up = Arc::new(Up { link, silent: AtomicU32::new(0) });
             state.send_replace(State::Up(Arc::clone(&up)));
-            if named.is_some() {
-                keep_to_primary(&target, named, &up, &state).await;
+            if let Some(named) = named {
+                keep_to_primary(&target, &named, &up, &state).await;
             }
         }
         Err(error) => {
@@ -171,15 +166,14 @@ async fn connect(target: Arc<Target>, timeout: Duration, state: Arc<watch::Sende
 }
 
 /// Replaces the connection when the sentinels name somebody else; ends with it.
-async fn keep_to_primary(target: &Target, named: Option<Address>, up: &Arc<Up>, state: &watch::Sender<State>) {
+async fn keep_to_primary(target: &Target, named: &Address, up: &Arc<Up>, state: &watch::Sender<State>) {
     let mut changes = state.subscribe();
     loop {
         let is_gone = changes.wait_for(|state| !state.is(up));
         if tokio::time::timeout(ASK_EVERY, is_gone).await.is_ok() {
             return;
         }
-        let now = primary(target).await;
-        if now.is_some() && now != named {
+        if primary(target).await.is_some_and(|now| now != *named) {
             return replace(state, up);
         }
     }

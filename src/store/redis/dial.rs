@@ -42,15 +42,16 @@ impl Link {
     }
 }
 
-/// Connects. `timeout`: how long a cluster's node may take to answer one request.
-pub async fn dial(target: &Target, timeout: Duration) -> RedisResult<Link> {
+/// Connects; behind sentinels with the address that they named. `timeout`: how long a cluster's node may take to answer one
+/// request.
+pub async fn dial(target: &Target, timeout: Duration) -> RedisResult<(Link, Option<Address>)> {
     let connecting = async {
         match target {
-            Target::Single { node, ca } => direct(node.clone(), ca.as_deref()).await,
-            Target::Cluster { nodes, ca } => cluster(nodes, ca.as_deref(), timeout).await,
+            Target::Single { node, ca } => Ok((direct(node.clone(), ca.as_deref()).await?, None)),
+            Target::Cluster { nodes, ca } => Ok((cluster(nodes, ca.as_deref(), timeout).await?, None)),
             Target::Sentinel { nodes, master, login, tls, ca } => {
                 let primary = Primary { master, login, tls: *tls, ca: ca.as_deref() };
-                primary.find(nodes).await
+                primary.find(nodes).await.map(|(link, address)| (link, Some(address)))
             }
         }
     };
@@ -132,7 +133,7 @@ struct Primary<'a> {
 
 impl Primary<'_> {
     /// Asks one sentinel after the other, until one names a server that says itself that it is the primary.
-    async fn find(&self, sentinels: &[ConnectionInfo]) -> RedisResult<Link> {
+    async fn find(&self, sentinels: &[ConnectionInfo]) -> RedisResult<(Link, Address)> {
         let mut last = Err(io::Error::from(io::ErrorKind::NotConnected).into());
         for sentinel in sentinels {
             last = self.named_by(sentinel).await;
@@ -143,9 +144,9 @@ impl Primary<'_> {
         last
     }
 
-    async fn named_by(&self, sentinel: &ConnectionInfo) -> RedisResult<Link> {
-        let (host, port) = self.address_by(sentinel).await?;
-        self.connect(host, port).await
+    async fn named_by(&self, sentinel: &ConnectionInfo) -> RedisResult<(Link, Address)> {
+        let address = self.address_by(sentinel).await?;
+        Ok((self.connect(address.clone()).await?, address))
     }
 
     async fn address_by(&self, sentinel: &ConnectionInfo) -> RedisResult<Address> {
@@ -157,7 +158,7 @@ impl Primary<'_> {
             .ok_or_else(|| (ErrorKind::MasterNameNotFoundBySentinel, "no such master").into())
     }
 
-    async fn connect(&self, host: String, port: u16) -> RedisResult<Link> {
+    async fn connect(&self, (host, port): Address) -> RedisResult<Link> {
         let address = match self.tls {
             false => ConnectionAddr::Tcp(host, port),
             true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },

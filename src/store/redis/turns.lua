@@ -41,7 +41,7 @@ local function unmark(key, visitor, ticket)
   return redis.call('ZREM', key, pair(visitor, ticket)) == 1
 end
 
--- Turns::spend
+-- Turns::mark_spent; Turns::spend
 local function spend(visitor, ticket)
   unmark(MISSED, visitor, ticket)
   mark(SPENT, visitor, ticket)

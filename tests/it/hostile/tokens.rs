@@ -23,6 +23,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
 
 pub const COOKIE: &str = "gatekeeper_checkout";
 /// One gets in an hour: who comes later waits for the whole test. Polls are not what is tried here.
@@ -189,13 +190,20 @@ fn signing_key(path: &std::path::Path, algorithm: &[&str]) {
 const ED25519: &[&str] = &["-algorithm", "ed25519"];
 const P256: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
+/// A full house that signs with a pair of keys: their folder (`key.pem`), the house, who is in, and the token that opens.
+async fn full_house_signing(algorithm: &[&str]) -> (TempDir, House, Browser, String) {
+    let keys = tempfile::tempdir().unwrap();
+    let path = keys.path().join("key.pem");
+    signing_key(&path, algorithm);
+    let tokens = format!("signing_keys = [{path:?}]");
+    let (house, first, token) = full_house(|setup| Setup { tokens, ..setup }).await;
+    (keys, house, first, token)
+}
+
 #[tokio::test]
 async fn c2_a_public_key_is_no_secret() {
-    let keys = tempfile::tempdir().unwrap();
-    let path = keys.path().join("ed.pem");
-    signing_key(&path, ED25519);
-    let (house, first, token) =
-        full_house(|setup| Setup { tokens: format!("signing_keys = [{path:?}]"), ..setup }).await;
+    let (keys, house, first, token) = full_house_signing(ED25519).await;
+    let path = keys.path().join("key.pem");
     assert_eq!(header(&token)["alg"], "EdDSA");
     let set = house.gate.get("/.gatekeeper/jwks.json").await.json();
     let (kid, x) = (set["keys"][0]["kid"].as_str().unwrap(), set["keys"][0]["x"].as_str().unwrap());
@@ -422,11 +430,7 @@ async fn c7_pairs_of_keys_are_rotated_and_nobody_is_thrown_out() {
 /// As the documentation tells backends to do it: with the published key alone, and no call to the gate.
 #[tokio::test]
 async fn c7_a_backend_checks_a_token_without_a_call() {
-    let keys = tempfile::tempdir().unwrap();
-    let path = keys.path().join("key.pem");
-    signing_key(&path, P256);
-    let (house, first, token) =
-        full_house(|setup| Setup { tokens: format!("signing_keys = [{path:?}]"), ..setup }).await;
+    let (_keys, house, first, token) = full_house_signing(P256).await;
     assert_eq!(first.open("/inside").await.status, 200);
     let shown = house.origin.last().unwrap().header("jwt").unwrap().to_owned();
     assert_eq!(shown, token);
