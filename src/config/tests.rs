@@ -136,7 +136,7 @@ fn the_examples_of_the_reference_are_right() {
     // What remains are files that are not here, and both forms of listeners.
     let expected = ["cannot be read", "is the short form"];
     assert!(found.iter().all(|error| expected.iter().any(|word| error.contains(word))), "{found:#?}");
-    assert_eq!(found.len(), 7, "{found:#?}");
+    assert_eq!(found.len(), 9, "{found:#?}");
     let settings = without_file(&[]).unwrap();
     assert_eq!(Settings::with(&Settings::default(), &settings.rooms[0].settings), Settings::default());
 }

@@ -7,6 +7,8 @@ use crate::queue::AddressKey;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     Cookie,
+    /// The spare cookie, which nothing overwrites ([`super::cookie::spare_line`]).
+    Spare,
     /// The `jwt` header.
     Header,
     /// `Authorization: Bearer`.

@@ -179,10 +179,11 @@ impl Gate {
     fn guest(&self, claims: Claims, shown: &Genuine, facts: &Facts<'_>) -> Guest {
         let is_new = claims != shown.claims;
         let token = if is_new { self.sign(&claims) } else { shown.token.clone() };
-        // A token from elsewhere goes into the cookie too.
-        let in_cookie = facts.tokens.iter().any(|other| other.source == Source::Cookie && other.token == shown.token);
-        let by_query = facts.tokens.iter().any(|other| other.source == Source::Query && other.token == shown.token);
-        Guest { claims, token, is_new: if in_cookie { is_new } else { by_query }, has_cookie: in_cookie }
+        let is_in = |source| facts.tokens.iter().any(|other| other.source == source && other.token == shown.token);
+        let in_cookie = is_in(Source::Cookie);
+        // A token from the address goes into the cookie too, and one that was overwritten there goes back.
+        let is_missing = is_in(Source::Query) || is_in(Source::Spare);
+        Guest { claims, token, is_new: if in_cookie { is_new } else { is_missing }, has_cookie: in_cookie }
     }
 
     fn give_token(&self, room: &LiveRoom, status: &mut Status, place: &Place, shown: &Genuine) {

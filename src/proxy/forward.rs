@@ -109,9 +109,11 @@ fn hide_cookie(request: &mut RequestHeader, context: &RequestContext) -> Result<
     if !request.headers.contains_key(header::COOKIE) {
         return Ok(());
     }
-    let name = cookie::name(room);
-    let is_ours =
-        |pair: &[u8]| pair.split(|byte| *byte == b'=').next().map(<[u8]>::trim_ascii) == Some(name.as_bytes());
+    let names = [cookie::name(room), cookie::spare_name(room)];
+    let is_ours = |pair: &[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        names.iter().any(|ours| ours.as_bytes() == name)
+    };
     // As bytes: the site's own cookies may hold any.
     let kept: Vec<&[u8]> = request
         .headers

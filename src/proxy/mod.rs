@@ -188,6 +188,10 @@ impl ProxyHttp for Door {
             let line = cookie::line(room.name(), &guest.token, &site.cookie, client.is_https(), settings);
             let is_renewal = guest.has_cookie && context.reason == Reason::Ready;
             forward::add_cookie(response, &line, is_renewal)?;
+            if context.reason == Reason::WalkIn {
+                let spare = cookie::spare_line(room.name(), &guest.token, &site.cookie, client.is_https());
+                forward::add_cookie(response, &spare, false)?;
+            }
         }
         Ok(())
     }

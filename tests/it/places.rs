@@ -1,6 +1,6 @@
 //! What a visitor's tokens are worth together, and where nobody needs one.
 
-use crate::support::client::{Api, Browser, next_address};
+use crate::support::client::{Api, Browser, next_address, plain, send};
 use crate::support::gatekeeper::{FULL_KEY, Gatekeeper, SECRET, Setup};
 use crate::support::origin::Origin;
 use gatekeeper::queue::Time;
@@ -69,4 +69,28 @@ async fn where_the_queue_is_off_no_limit_of_entries_counts() {
     assert_eq!(api.set_config(json!({ "mode": "off" })).await.status, 200);
     assert_eq!(other.open("/shop").await.status, 200);
     assert_eq!(other.fetch(Method::GET, "/.gatekeeper/queue/status").await.json()["ready"], true);
+}
+
+/// A browser opens twenty tabs at once, and one of them gets the only turn there is: whatever answer comes last.
+#[tokio::test]
+async fn no_answer_to_a_parallel_request_takes_a_turn_away() {
+    let origin = Origin::start().await;
+    let gate = Gatekeeper::start(Setup::before(origin.addr()).settings(BUSY)).await;
+    let tabs: Vec<_> = (0..20).map(|_| Browser::new(&gate.url(""))).collect();
+    let answers = futures_util::future::join_all(tabs.iter().map(|tab| tab.open("/shop"))).await;
+    let inside = answers.iter().position(|answer| answer.status == 200).expect("one walks in");
+    assert_eq!(answers.iter().filter(|answer| answer.status == 503).count(), 19);
+    for late in (0..20).filter(|tab| *tab != inside) {
+        let pair = |tab: usize, name: &str| tabs[tab].cookie(name).map(|value| format!("{name}={value}"));
+        let jar = [pair(late, COOKIE), pair(inside, &format!("{COOKIE}.in"))].map(Option::unwrap).join("; ");
+        let ask = |path: &str| plain().build().unwrap().get(gate.url(path)).header("cookie", &jar);
+        let told = send(ask("/.gatekeeper/queue/status?room=checkout")).await;
+        assert_eq!(told.json()["ready"], true, "the page goes in: {}", told.text());
+        let again = send(ask("/shop").header("sec-fetch-mode", "navigate")).await;
+        assert_eq!(again.status, 200);
+        let put_back = again.headers.get_all("set-cookie").iter().next().unwrap().to_str().unwrap();
+        assert!(put_back.starts_with(&format!("{COOKIE}={}", tabs[inside].cookie(COOKIE).unwrap())), "{put_back}");
+    }
+    let last = origin.last().unwrap();
+    assert_eq!(last.header("cookie"), None, "the origin sees neither");
 }

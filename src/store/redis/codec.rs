@@ -243,7 +243,7 @@ mod tests {
         let args = report(&Report { instance: 9, heartbeats: vec![heartbeat, first], ..Report::default() });
         let [instance, known, finished, renewals, heartbeats, settings] = args.try_into().unwrap();
         assert_eq!(instance, 9u64.to_be_bytes());
-        assert_eq!((known.len(), finished.len(), renewals.len(), heartbeats.len()), (96, 0, 0, 66));
+        assert_eq!((known.len(), finished.len(), renewals.len(), heartbeats.len()), (104, 0, 0, 66));
         assert_eq!(settings, b"0");
         assert_eq!(heartbeats[16..33], [0, 0, 0, 0, 0, 0, 1, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(heartbeats[57..66], [2, 0, 0, 0, 0, 0, 0, 0, 1]);
