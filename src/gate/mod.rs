@@ -18,6 +18,7 @@ pub use kind::Kind;
 pub use place::{Contact, Place, find, new_claims, stay_of};
 pub use status::{State, Status};
 
+use crate::limit::address_key;
 use crate::queue::{Arrival, Mode, Ticket, Time, Visitor};
 use crate::rooms::{LiveRoom, View};
 use crate::telemetry::words::Reason;
@@ -25,6 +26,7 @@ use crate::token::{Claims, Keyring, Verified};
 use arc_swap::ArcSwap;
 use pace::Polls;
 use prometheus::IntCounter;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The gate: keys to read and sign tokens with.
@@ -63,13 +65,12 @@ impl Gate {
         let Some(genuine) = self.best(room, facts.tokens) else {
             return self.newcomer(room, facts, None).await;
         };
-        let contact =
-            Contact { visitor: genuine.visitor, address: facts.address, expired: genuine.expired, extends: true };
+        let contact = Contact { visitor: genuine.visitor, ip: facts.ip, expired: genuine.expired, extends: true };
         let place = find(room, genuine.claims.clone(), contact).await;
         match place {
             Place::Ready { claims, just_now } => {
                 let reason = if just_now { Reason::Claimed } else { Reason::Ready };
-                Decision::Pass(self.guest(claims, &genuine, facts), reason)
+                Decision::Pass(self.guest(claims, genuine, facts), reason)
             }
             Place::Waiting { claims, position } => self.waiting(room, facts, &genuine, claims, position).await,
             Place::Limited { retry_after } => Decision::TooMany { retry_after },
@@ -78,15 +79,9 @@ impl Gate {
     }
 
     /// Answers a question about a place: `None` without a genuine token.
-    pub async fn ask(
-        &self,
-        room: &LiveRoom,
-        genuine: &Genuine,
-        facts_address: crate::queue::AddressKey,
-    ) -> (Place, Status) {
+    pub async fn ask(&self, room: &LiveRoom, genuine: &Genuine, ip: IpAddr) -> (Place, Status) {
         self.polls.count(room.now());
-        let contact =
-            Contact { visitor: genuine.visitor, address: facts_address, expired: genuine.expired, extends: false };
+        let contact = Contact { visitor: genuine.visitor, ip, expired: genuine.expired, extends: false };
         let place = find(room, genuine.claims.clone(), contact).await;
         let mut status = self.status(room, &place);
         self.give_token(&mut status, &place, genuine);
@@ -120,12 +115,12 @@ impl Gate {
         })
     }
 
-    fn guest(&self, claims: Claims, shown: &Genuine, facts: &Facts<'_>) -> Guest {
+    fn guest(&self, claims: Claims, shown: Genuine, facts: &Facts<'_>) -> Guest {
         let is_new = claims != shown.claims;
-        let token = if is_new { self.sign(&claims) } else { shown.token.clone() };
         // A token from elsewhere goes into the cookie too.
         let in_cookie = facts.tokens.iter().any(|other| other.source == Source::Cookie && other.token == shown.token);
         let by_query = facts.tokens.iter().any(|other| other.source == Source::Query && other.token == shown.token);
+        let token = if is_new { self.sign(&claims) } else { shown.token };
         Guest { claims, token, is_new: if in_cookie { is_new } else { by_query }, has_cookie: in_cookie }
     }
 
@@ -185,7 +180,7 @@ impl Gate {
         let user = crate::random::name();
         let ticket = room.clock().mint();
         let visitor = self.keys.load().visitor(room.name(), &user);
-        match room.walk_in(visitor, ticket, facts.address).await {
+        match room.walk_in(visitor, ticket, address_key(facts.ip)).await {
             Ok(Arrival::Admitted(stay)) => {
                 let claims = new_claims(room, &user, ticket, &view.settings).with_heartbeat(now);
                 let claims = claims.with_turn(stay.since, stay.until);

@@ -63,6 +63,9 @@ async fn finish_early(session: &mut Session) {
 
 /// Reads the body of an API call; `None` where it is longer than `limit`.
 pub async fn read_body(session: &mut Session, limit: u64) -> Result<Option<Bytes>> {
+    if session.as_downstream_mut().is_body_empty() {
+        return Ok(Some(Bytes::new()));
+    }
     let length = session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit) {
         return Ok(None);
