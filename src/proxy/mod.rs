@@ -36,6 +36,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use context::{Outcome, RequestContext};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -85,6 +86,9 @@ impl ProxyHttp for Door {
             in_flight: self.metrics.in_flight.enter(),
         }
     }
+
+    /// None: pingora's own, a compressor that is switched off, would still be asked about each piece of each answer.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
         request::bound(session, &context.config.server.limits)

@@ -100,9 +100,9 @@ impl Origins {
         let pool = pool.or_else(|| pools.iter().find(|pool| pool.site.hosts == site.hosts));
         let pool = pool.ok_or_else(|| Error::new(ErrorType::HTTPStatus(502)))?;
         let backend = pool.balancer.select(b"", 64).ok_or_else(|| Error::new(ErrorType::HTTPStatus(502)))?;
-        let origin = backend.ext.get::<Origin>();
-        let (is_tls, name) = origin.map_or((false, String::new()), |origin| (origin.tls, origin.host.clone()));
-        let mut peer = HttpPeer::new(backend.addr, is_tls, name);
+        let origin = backend.ext.get::<Arc<Origin>>().filter(|origin| origin.tls);
+        let mut peer =
+            HttpPeer::new(backend.addr, origin.is_some(), origin.map_or_else(String::new, |it| it.host.clone()));
         peer.options.connection_timeout = Some(Duration::from_secs(site.connect_seconds));
         peer.options.total_connection_timeout = Some(Duration::from_secs(site.connect_seconds * 2));
         let read = if is_upgrade { site.upgrade_read_seconds } else { site.read_seconds };
@@ -174,7 +174,7 @@ impl Origins {
 }
 
 fn name_of(backend: &Backend) -> String {
-    backend.ext.get::<Origin>().map_or_else(|| backend.addr.to_string(), ToString::to_string)
+    backend.ext.get::<Arc<Origin>>().map_or_else(|| backend.addr.to_string(), ToString::to_string)
 }
 
 /// A site's name in the metrics: its first host.
