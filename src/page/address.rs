@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// Path and query on this host, without fragment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct LocalUrl(String);
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::address::LocalUrl;
 
 /// What the page says. The template gets the name in lower case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PageState {
     /// In line.
@@ -25,7 +25,7 @@ pub enum PageState {
 }
 
 /// An estimate of the wait; the page rounds it outwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct PageEta {
     /// Seconds, if all goes well.
     pub low_seconds: u64,
@@ -34,7 +34,7 @@ pub struct PageEta {
 }
 
 /// Everything that a template may use. Text is plain text: the template escapes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct PageContext {
     /// The room's name in the configuration. The page keys what it remembers by it; visitors don't see it.
     pub room: String,

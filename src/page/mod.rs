@@ -10,16 +10,20 @@
 
 mod address;
 mod context;
+mod packed;
 mod policy;
 
 pub use address::LocalUrl;
 pub use context::{PageContext, PageEta, PageState};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 
+use packed::Packer;
 use policy::Inline;
 
 /// The template that is used when the operator has none.
@@ -30,6 +34,9 @@ const NAME: &str = "waiting page";
 
 /// Instructions that a template may take to render; the built-in one takes about a thousand.
 const FUEL: u64 = 100_000;
+
+/// Pages that are kept, of each form: some 1 MB as gzip, 4 MB as they are.
+const KEPT: usize = 128;
 
 /// Why a template can't serve as the waiting page. The text names the line where there is one.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +66,14 @@ pub enum PageError {
 pub struct Page {
     templates: Environment<'static>,
     csp: String,
+    packer: Packer,
+    kept: Kept,
+    kept_packed: Kept,
 }
+
+/// What was rendered of late, by all that it was made from. In a rush many get the very same page: the end of the line moves
+/// with the syncs, not with each newcomer. A std mutex, held for a look-up.
+type Kept = Mutex<HashMap<PageContext, Bytes>>;
 
 impl Page {
     /// Builds and checks a page from the text of a template (Jinja syntax, escaped as HTML).
@@ -68,10 +82,11 @@ impl Page {
     /// Everything but [`PageError::Render`].
     pub fn load(template: &str) -> Result<Self, PageError> {
         let templates = environment(template).map_err(PageError::Syntax)?;
-        let mut page = Self { templates, csp: String::new() };
+        let (csp, packer) = (String::new(), Packer::default());
+        let mut page = Self { templates, csp, packer, kept: Kept::default(), kept_packed: Kept::default() };
         let samples = PageContext::samples();
         page.check_variables(&samples)?;
-        page.csp = page.check_samples(&samples)?;
+        (page.csp, page.packer) = page.check_samples(&samples)?;
         Ok(page)
     }
 
@@ -89,6 +104,26 @@ impl Page {
     /// [`PageError::Render`], where the template does with these values what it did with no sample.
     pub fn render(&self, context: &PageContext) -> Result<String, PageError> {
         self.html(context).map_err(PageError::Render)
+    }
+
+    /// The body of an answer, as gzip where that was asked for.
+    ///
+    /// # Errors
+    /// As [`Page::render`].
+    pub fn body(&self, context: &PageContext, as_gzip: bool) -> Result<Bytes, PageError> {
+        let pages = if as_gzip { &self.kept_packed } else { &self.kept };
+        let kept = || pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(body) = kept().get(context) {
+            return Ok(body.clone());
+        }
+        let html = self.render(context)?;
+        let body = Bytes::from(if as_gzip { self.packer.pack(&html) } else { html.into_bytes() });
+        let mut kept = kept();
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(context.clone(), body.clone());
+        Ok(body)
     }
 
     /// The value of the `Content-Security-Policy` header that this page must be sent with.
@@ -116,15 +151,18 @@ impl Page {
         Err(PageError::UnknownVariable { unknown: unknown.join(", "), known })
     }
 
-    /// Renders every sample and makes the policy that fits them all.
-    fn check_samples(&self, samples: &[(&'static str, PageContext)]) -> Result<String, PageError> {
+    /// Renders every sample; makes the policy that fits them all, and compresses what they share.
+    fn check_samples(&self, samples: &[(&'static str, PageContext)]) -> Result<(String, Packer), PageError> {
         let mut pages = Vec::new();
         for (sample, context) in samples {
             let html = self.html(context).map_err(|source| PageError::Sample { sample, source })?;
             pages.push((*sample, html));
         }
         let inline: Vec<_> = pages.iter().map(|(sample, html)| (*sample, Inline::of(html))).collect();
-        let Some(((first, model), others)) = inline.split_first() else { return Ok(Inline::default().policy()) };
+        let packer = Packer::of(&pages.iter().map(|(_, html)| html.as_str()).collect::<Vec<_>>());
+        let Some(((first, model), others)) = inline.split_first() else {
+            return Ok((Inline::default().policy(), packer));
+        };
         for (second, other) in others {
             let element = match (model.scripts == other.scripts, model.styles == other.styles) {
                 (true, true) => continue,
@@ -133,7 +171,7 @@ impl Page {
             };
             return Err(PageError::Unsteady { element, first, second });
         }
-        Ok(model.policy())
+        Ok((model.policy(), packer))
     }
 }
 

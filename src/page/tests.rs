@@ -41,6 +41,33 @@ fn every_sample_is_a_whole_small_page_that_needs_no_other_host() {
 }
 
 #[test]
+fn compressed_or_not_and_kept_or_not_every_sample_is_the_same_page() {
+    use std::io::Read as _;
+    let page = built_in();
+    for (name, context) in PageContext::samples() {
+        let html = page.render(&context).unwrap();
+        for _ in 0..2 {
+            assert_eq!(page.body(&context, false).unwrap(), html, "{name}");
+            let packed = page.body(&context, true).unwrap();
+            let mut unpacked = String::new();
+            flate2::read::GzDecoder::new(packed.as_ref()).read_to_string(&mut unpacked).unwrap();
+            assert_eq!(unpacked, html, "{name}");
+            assert!(packed.len() * 2 < html.len(), "{name}: {} of {} bytes", packed.len(), html.len());
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_is_bounded() {
+    let page = built_in();
+    for position in 1..=KEPT as u64 * 2 + 1 {
+        let html = page.body(&sample("waiting").at(Some(position)), false).unwrap();
+        assert!(html.len() > 1000);
+        assert!(page.kept.lock().unwrap().len() <= KEPT);
+    }
+}
+
+#[test]
 fn each_state_says_what_it_is_about() {
     let cases = [
         ("waiting", "<title>341 ahead – Harbour Hall Tickets</title>"),

@@ -15,7 +15,8 @@ use pingora::proxy::Session;
 use serde::Serialize;
 
 /// Every answer of the gate is chosen by these.
-const CHOSEN_BY: HeaderValue = HeaderValue::from_static("Accept, Sec-Fetch-Mode, Sec-Fetch-Dest, Cookie");
+const CHOSEN_BY: HeaderValue =
+    HeaderValue::from_static("Accept, Accept-Encoding, Sec-Fetch-Mode, Sec-Fetch-Dest, Cookie");
 
 /// What a program gets instead of the page.
 #[derive(Debug, Serialize)]
@@ -72,11 +73,26 @@ fn page(
 ) -> Option<Response<Bytes>> {
     let site = context.site()?;
     let page = door.pages.load().get(context.site?).cloned()?;
-    let html = page.render(&page_context(session, context, room, status)).ok()?;
+    let as_gzip = takes_gzip(&session.req_header().headers);
+    let body = page.body(&page_context(session, context, room, status), as_gzip).ok()?;
     let code = StatusCode::from_u16(site.waiting_status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let mut response = build(code, "text/html; charset=utf-8", html.into_bytes());
+    let mut response = build(code, "text/html; charset=utf-8", body);
+    if as_gzip {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     append(response.headers_mut(), header::CONTENT_SECURITY_POLICY, page.csp());
     Some(response)
+}
+
+/// Whether a client says that it takes gzip (RFC 9110, 12.5.3). `*` is not taken for it: who means browsers' formats names
+/// them.
+fn takes_gzip(headers: &http::HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let is_refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.parse().is_ok_and(|q: f32| q == 0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && !is_refused
+    })
 }
 
 fn page_context(session: &mut Session, context: &RequestContext, room: &LiveRoom, status: &Status) -> PageContext {
@@ -108,13 +124,21 @@ fn page_context(session: &mut Session, context: &RequestContext, room: &LiveRoom
         enqueue_url: (!has_ticket && status.state == State::Unknown)
             .then(|| LocalUrl::new(&format!("{PREFIX}/queue/enqueue?room={}", room.name()))),
         reload_url: LocalUrl::new(target),
-        poll_after_ms: status.poll_after_ms,
+        poll_after_ms: rounded(status.poll_after_ms, settings.presence_seconds),
         retention_seconds: settings.retention(),
         ready_ttl_seconds: settings.ready_ttl_seconds,
         ready_renews: settings.renew_ready,
         ready_max_seconds: settings.ready_max(),
         ..PageContext::new(room.name(), &title).at(status.position)
     }
+}
+
+/// Without the spread that polls have: the page is asked for at all times anyway, and those who come at the same time get
+/// the same one, which is made once. Still under a third of presence.
+fn rounded(poll_after_ms: u64, presence_seconds: u64) -> u64 {
+    let grain = if poll_after_ms < 10_000 { 1000 } else { 10_000 };
+    let nearest = (poll_after_ms + grain / 2) / grain * grain;
+    nearest.clamp(1000, (presence_seconds * 1000 / 3).max(1000))
 }
 
 /// Moves the token from the address into the cookie.
@@ -189,11 +213,12 @@ fn words_for(problem: &Problem, has_turn: bool) -> (&'static str, &'static str) 
     }
 }
 
-fn build(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(body));
+fn build(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let length = HeaderValue::from(response.body().len());
     let headers = response.headers_mut();
+    headers.reserve(12); // with what is added later
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CONTENT_LENGTH, length);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -206,5 +231,43 @@ fn build(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Respo
 fn append(headers: &mut http::HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.append(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_pace_is_round_and_under_a_third_of_presence() {
+        let cases = [
+            (0, 1000),
+            (1499, 1000),
+            (4600, 5000),
+            (9600, 10_000),
+            (14_999, 10_000),
+            (16_000, 20_000),
+            (24_000, 20_000),
+        ];
+        for (exact, round) in cases {
+            assert_eq!(rounded(exact, 120), round, "{exact}");
+        }
+        assert_eq!(rounded(16_000, 48), 16_000);
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_ask_for_it() {
+        let takes = |accept: &str| {
+            let mut headers = http::HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, accept.parse().unwrap());
+            takes_gzip(&headers)
+        };
+        for yes in ["gzip", "deflate, GZip;q=0.5, br", "br;q=1.0,gzip ; q=0.001"] {
+            assert!(takes(yes), "{yes}");
+        }
+        for no in ["", "identity", "br", "x-gzip", "gzip;q=0", "gzip; q=0.000, br", "*"] {
+            assert!(!takes(no), "{no}");
+        }
+        assert!(!takes_gzip(&http::HeaderMap::new()));
     }
 }
