@@ -11,6 +11,7 @@ use crate::proxy::Door;
 use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
 use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::prelude::{Server, background_service};
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::{HttpProxy, http_proxy};
@@ -27,6 +28,10 @@ const H2_IDLE: Duration = Duration::from_secs(120);
 const H2_STREAMS: u32 = 100;
 /// Idle connections to origins that are kept, per thread.
 const KEEPALIVE_POOL: usize = 512;
+/// What a client's connection holds for as long as it is open, in bytes. pingora's 64 KiB for reading would be most of what an
+/// idle one costs; headers are read into a buffer of their own, and bodies that are larger pass this one by.
+const READ_BUFFER: usize = 2048;
+const WRITE_BUFFER: usize = 1460;
 /// pingora's drain, in seconds: longer than any of ours (`drain`), which ends the process.
 const GRACE: u64 = 8 * 24 * 3600;
 
@@ -113,15 +118,16 @@ fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> {
 
 fn listen<A>(service: &mut Service<A>, listener: &Listener) -> Result<(), StartError> {
     let address = listener.addr.to_string();
+    let endpoint = ListenerConfig::tcp(&address).l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER));
     let Some(files) = &listener.tls else {
-        service.add_tcp(&address);
+        service.add_listener(endpoint);
         return Ok(());
     };
     let failed = |error| StartError::one(format!("server.listeners: {address}: tls: {error}"));
     let (cert, key) = (files.cert.to_string_lossy(), files.key.to_string_lossy());
     let mut settings = TlsSettings::intermediate(&cert, &key).map_err(failed)?;
     settings.enable_h2();
-    service.add_tls_with_settings(&address, None, settings);
+    service.add_listener(endpoint.tls(settings));
     Ok(())
 }
 
