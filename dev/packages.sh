@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by dev/install-build and dev/install-test: asks for what is missing, installs it in one go, and says so.
+# Sourced by dev/install-build, dev/install-test and dev/install-bench: asks for what is missing, installs it in one go, and says so.
 #
 #   need COMMAND PACKAGE...   the packages are missing where the command is
 #   need_unless TEST PACKAGE  ... where the test (a command line) fails
@@ -38,8 +38,8 @@ refuse() {
   exit 1
 }
 
-# Packages such as redis-server start a service that would sit on its port (6379) at once and after every boot. The
-# tests start their own, so for the time of the installation the system's policy is "start nothing".
+# Packages such as redis-server start a service that would sit on its port (6379) at once and after every boot. Tests
+# and measurements start their own, so for the time of the installation the system's policy is "start nothing".
 apt_without_services() {
   set -euo pipefail
   local policy=/usr/sbin/policy-rc.d
@@ -53,7 +53,7 @@ apt_without_services() {
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends "$@"
   local service
-  for service in redis-server redis-sentinel; do
+  for service in redis-server redis-sentinel nginx haproxy; do
     case " $* " in
       *" $service "*) ! command -v systemctl >/dev/null 2>&1 || systemctl disable "$service" >/dev/null 2>&1 || true ;;
     esac

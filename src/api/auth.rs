@@ -13,15 +13,16 @@ use subtle::ConstantTimeEq;
 /// A user id is at most so long.
 const MAX_USER: usize = 128;
 
-/// The value of a header in either spelling (`business_id`, `business-id`); both with different values are refused.
-pub fn either<'a>(asked: &Asked<'a>, name: &str) -> Result<Option<&'a str>, Problem> {
-    let hyphenated = name.replace('_', "-");
-    let mut values = Vec::new();
-    for spelling in [name, hyphenated.as_str()] {
-        values.extend(asked.headers.get_all(spelling));
-    }
-    let Some(first) = values.first() else { return Ok(None) };
-    if values.iter().any(|value| value != first) {
+/// A header's name in both spellings.
+pub type Spellings = [&'static str; 2];
+pub const BUSINESS_ID: Spellings = ["business_id", "business-id"];
+pub const USER_ID: Spellings = ["user_id", "user-id"];
+
+/// The value of a header in either spelling; both with different values are refused.
+pub fn either<'a>(asked: &Asked<'a>, name: Spellings) -> Result<Option<&'a str>, Problem> {
+    let mut values = name.into_iter().flat_map(|spelling| asked.headers.get_all(spelling));
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.any(|value| value != first) {
         return Err(Problem::ConflictingHeaders);
     }
     Ok(first.to_str().ok().filter(|value| !value.is_empty()).or(Some("\u{0}")).filter(|_| !first.is_empty()))
@@ -29,7 +30,7 @@ pub fn either<'a>(asked: &Asked<'a>, name: &str) -> Result<Option<&'a str>, Prob
 
 /// The room that the key opens, if its scope covers the call.
 pub fn room(asked: &Asked<'_>, needed: Scope) -> Result<Arc<LiveRoom>, Problem> {
-    let key = either(asked, "business_id")?.ok_or(Problem::MissingKey)?;
+    let key = either(asked, BUSINESS_ID)?.ok_or(Problem::MissingKey)?;
     let (room, scope) = find_key(&asked.caller.config.rooms, key).ok_or(Problem::UnknownKey)?;
     if needed == Scope::Full && scope == Scope::Browser {
         return Err(Problem::KeyScope);
@@ -52,7 +53,7 @@ fn find_key<'a>(rooms: &'a [RoomConfig], key: &str) -> Option<(&'a str, Scope)> 
 
 /// Whether the caller shows a key at all.
 pub fn has_key(asked: &Asked<'_>) -> Result<bool, Problem> {
-    Ok(either(asked, "business_id")?.is_some())
+    Ok(either(asked, BUSINESS_ID)?.is_some())
 }
 
 /// Whether the visitor's cookie alone asks, as the waiting page does. Who sends a token another way, or calls at the
@@ -61,11 +62,11 @@ pub fn is_by_cookie(asked: &Asked<'_>) -> Result<bool, Problem> {
     if has_key(asked)? {
         return Ok(false);
     }
-    let has_cookie = page_room(asked).is_ok_and(|room| {
+    let has_cookie = |room: Arc<LiveRoom>| {
         let shown = cookie::tokens(asked.headers, None, room.name());
         shown.iter().any(|shown| shown.source == crate::gate::Source::Cookie)
-    });
-    let is_page = has_cookie || asked.caller.prefix == super::PREFIX;
+    };
+    let is_page = asked.caller.prefix == super::PREFIX || page_room(asked).is_ok_and(has_cookie);
     if header_token(asked).is_some() || !is_page { Err(Problem::MissingKey) } else { Ok(true) }
 }
 
@@ -83,8 +84,7 @@ pub fn user<'a>(asked: &Asked<'a>) -> Result<&'a str, Problem> {
     let refused = |message: &str| {
         Problem::InvalidField(vec![FieldError { field: "user_id".to_owned(), message: message.to_owned() }])
     };
-    let user =
-        either(asked, "user_id")?.ok_or_else(|| refused("is missing: send it as a header, user_id or user-id"))?;
+    let user = either(asked, USER_ID)?.ok_or_else(|| refused("is missing: send it as a header, user_id or user-id"))?;
     if user.len() > MAX_USER || !user.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(refused("must be 1 to 128 visible ASCII characters"));
     }

@@ -32,7 +32,7 @@ pub(super) async fn enqueue(asked: &Asked<'_>) -> Result<Response<Bytes>, Proble
 async fn from_page(asked: &Asked<'_>) -> Result<Response<Bytes>, Problem> {
     let room = auth::page_room(asked)?;
     if let Ok(genuine) = auth::cookie_token(asked, &room) {
-        let (place, status) = asked.api.gate.ask(&room, &genuine, asked.caller.address, 0).await;
+        let (place, status) = asked.api.gate.ask(&room, &genuine, asked.caller.ip, 0).await;
         let already = match place {
             crate::gate::Place::Ready { .. } => Some((None, "User is already ready.")),
             crate::gate::Place::Waiting { position, .. } => Some((Some(position), "User already in queue.")),
@@ -56,7 +56,7 @@ async fn enter(asked: &Asked<'_>, room: &LiveRoom, user: &str, by_cookie: bool) 
     let newcomer = Newcomer {
         visitor,
         ticket,
-        address: asked.caller.address,
+        address: asked.caller.address(),
         entry: Entry::Enqueue,
         until: None,
         met: Life::default(),

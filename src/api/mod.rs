@@ -1,6 +1,6 @@
 //! The queue API: the table of calls, and one file per call.
 //!
-//! A handler takes an `http::Request<Bytes>` and gives an `http::Response<Bytes>`; how they travel is `proxy`'s matter.
+//! A handler takes the parts of an `http` request and gives an `http::Response<Bytes>`; how they travel is `proxy`'s matter.
 //! To add a call: a line in [`ROUTES`], a file of its name, its entry in `openapi.json`, its rows in `tests/it/calls.rs`.
 
 mod auth;
@@ -22,12 +22,13 @@ pub use status::{StatusBody, status_body};
 
 use crate::config::{Config, CookieOptions, Scope};
 use crate::gate::Gate;
-use crate::limit::Limiter;
+use crate::limit::{Limiter, address_key};
 use crate::queue::AddressKey;
 use crate::rooms::{LiveRoom, Rooms};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use problem::Problem;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 /// Where the calls are served in every configuration, and where the waiting page talks to.
@@ -80,12 +81,19 @@ pub struct Caller {
     /// The room that guards the site which the request was sent to.
     pub site_room: Option<String>,
     pub cookie: CookieOptions,
-    pub address: AddressKey,
+    pub ip: IpAddr,
     pub is_https: bool,
     /// The request came from a page of the same origin.
     pub is_same_origin: bool,
     /// Where the calls are, as the caller reached them: a prefix or nothing.
     pub prefix: String,
+}
+
+impl Caller {
+    /// As limits count the caller. It costs a hash, so only those calls ask that count.
+    fn address(&self) -> AddressKey {
+        address_key(self.ip)
+    }
 }
 
 /// The API and what it needs.
@@ -114,6 +122,15 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// A call as it came; borrowed, since only few of its headers are ever looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    pub method: &'a Method,
+    pub headers: &'a HeaderMap,
+    pub query: Option<&'a str>,
+    pub body: &'a Bytes,
+}
+
 /// A request with what was found out about it.
 struct Asked<'a> {
     api: &'a Api,
@@ -125,19 +142,19 @@ struct Asked<'a> {
 
 impl Api {
     /// Answers a call; `path` is below the prefix.
-    pub async fn handle(&self, caller: &Caller, path: &str, request: Request<Bytes>) -> Response<Bytes> {
-        let (parts, body) = request.into_parts();
-        let asked = Asked { api: self, caller, headers: &parts.headers, query: parts.uri.query(), body: &body };
+    pub async fn handle(&self, caller: &Caller, path: &str, request: Incoming<'_>) -> Response<Bytes> {
+        let Incoming { method, headers, query, body } = request;
+        let asked = Asked { api: self, caller, headers, query, body };
         let answer = match ROUTES.iter().find(|(known, ..)| *known == path) {
             None => Err(Problem::NotFound),
-            Some((_, allow, _)) if parts.method == Method::OPTIONS => Ok(reply::options(allow)),
-            Some((_, allow, _)) if !allow.split(", ").any(|method| method == parts.method.as_str()) => {
+            Some((_, allow, _)) if method == Method::OPTIONS => Ok(reply::options(allow)),
+            Some((_, allow, _)) if !allow.split(", ").any(|known| known == method.as_str()) => {
                 Err(Problem::MethodNotAllowed(allow))
             }
-            Some((.., call)) => self.call(*call, &parts.method, &asked).await,
+            Some((.., call)) => self.call(*call, method, &asked).await,
         };
         let mut response = answer.unwrap_or_else(Problem::into_response);
-        allow_origin(&mut response, &caller.config.server.cors_origins, &parts.headers);
+        allow_origin(&mut response, &caller.config.server.cors_origins, headers);
         response
     }
 

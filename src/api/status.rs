@@ -73,7 +73,7 @@ pub(super) async fn status(asked: &Asked<'_>) -> Result<Response<Bytes>, Problem
 
 async fn told(asked: &Asked<'_>, room: &LiveRoom, by_cookie: bool) -> Result<(Response<Bytes>, State), Problem> {
     if !by_cookie {
-        limit(asked, room, Subject::Address(asked.caller.address))?;
+        limit(asked, room, Subject::Address(asked.caller.address()))?;
     }
     let genuine = match if by_cookie { auth::cookie_token(asked, room) } else { auth::token(asked, room) } {
         // The page of a room that takes nobody holds no ticket, and wants to know when that changes.
@@ -87,7 +87,7 @@ async fn told(asked: &Asked<'_>, room: &LiveRoom, by_cookie: bool) -> Result<(Re
         limit(asked, room, Subject::Visitor(genuine.visitor))?;
     }
     let cap = if by_cookie { asked.caller.config.tokens.max_addresses_per_token } else { 0 };
-    let (place, mut status) = asked.api.gate.ask(room, &genuine, asked.caller.address, cap).await;
+    let (place, mut status) = asked.api.gate.ask(room, &genuine, asked.caller.ip, cap).await;
     if let Place::Limited { retry_after } = place
         && !room.view().is_open()
     {
@@ -95,18 +95,15 @@ async fn told(asked: &Asked<'_>, room: &LiveRoom, by_cookie: bool) -> Result<(Re
     }
     // A place that is gone has no token any more, but the answer always carries one.
     let (is_new, state, connected) = (status.is_new, status.state, status.connected);
-    status.token.get_or_insert_with(|| genuine.token.clone());
-    let token = status.token.clone().unwrap_or_default();
-    let mut body = status_body(status);
-    if by_cookie {
-        // The cookie is for the browser alone; a script has no need to read it.
-        body.jwt_token = String::new();
-    }
+    let token = status.token.take().unwrap_or(genuine.token);
+    // The cookie is for the browser alone; a script has no need to read it.
+    let (in_cookie, in_body) = if by_cookie { (Some(token), String::new()) } else { (None, token) };
+    let body = StatusBody { jwt_token: in_body, ..status_body(status) };
     let mut response = reply::json(StatusCode::OK, &body);
     if !connected {
         response.headers_mut().insert(STORE, HeaderValue::from_static("away"));
     }
-    if by_cookie && is_new {
+    if let Some(token) = in_cookie.filter(|_| is_new) {
         reply::set_cookie(&mut response, asked, room, &token);
     }
     Ok((response, state))

@@ -13,6 +13,7 @@ use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
 use pingora::listeners::TcpSocketOptions;
 use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::prelude::{Server, background_service};
 use pingora::protocols::TcpKeepalive;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
@@ -31,6 +32,10 @@ const H2_IDLE: Duration = Duration::from_secs(120);
 const H2_STREAMS: u32 = 100;
 /// Idle connections to origins that are kept, per thread.
 const KEEPALIVE_POOL: usize = 512;
+/// What a client's connection holds for as long as it is open, in bytes. pingora's 64 KiB for reading would be most of what an
+/// idle one costs; headers are read into a buffer of their own, and bodies that are larger pass this one by.
+const READ_BUFFER: usize = 2048;
+const WRITE_BUFFER: usize = 1460;
 /// pingora's drain, in seconds: longer than any of ours (`drain`), which ends the process.
 const GRACE: u64 = 8 * 24 * 3600;
 
@@ -130,8 +135,10 @@ fn listen<A>(
     let address = listener.addr.to_string();
     let mut options = TcpSocketOptions::default();
     options.tcp_keepalive = (keepalive_seconds > 0).then(|| keepalive(keepalive_seconds));
+    let endpoint = ListenerConfig::tcp(&address).tcp_socket_options(options);
+    let endpoint = endpoint.l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER));
     if listener.tls.is_none() {
-        service.add_tcp_with_settings(&address, options);
+        service.add_listener(endpoint);
         return Ok(());
     }
     let failed = |error| StartError::one(format!("server.listeners: {address}: tls: {error}"));
@@ -140,7 +147,7 @@ fn listen<A>(
     let mut settings = TlsSettings::with_callbacks(presenter).map_err(failed)?;
     settings.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(|error| StartError::one(error.to_string()))?;
     settings.enable_h2();
-    service.add_tls_with_settings(&address, Some(options), settings);
+    service.add_listener(endpoint.tls(settings));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! All that is known of a request, as plain data.
 
 use super::kind::Kind;
-use crate::queue::AddressKey;
+use std::net::IpAddr;
 
 /// Where a token was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Facts<'a> {
     pub kind: Kind,
     pub has_body: bool,
     pub is_cross_site: bool,
-    pub address: AddressKey,
+    pub ip: IpAddr,
     /// From so many addresses at a time a turn may be used; 0: from any number.
     pub max_addresses: usize,
 }

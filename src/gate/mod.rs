@@ -20,7 +20,8 @@ use place::age_seconds;
 pub use place::{Contact, Place, find, new_claims, stay_of};
 pub use status::{State, Status};
 
-use crate::queue::{AddressKey, Arrival, Mode, Ticket, Time, Visitor};
+use crate::limit::address_key;
+use crate::queue::{Arrival, Mode, Ticket, Time, Visitor};
 use crate::rooms::{LiveRoom, View};
 use crate::telemetry::words::Reason;
 use crate::token::{Claims, Keyring, Verified};
@@ -29,6 +30,7 @@ use pace::Polls;
 use prometheus::IntCounter;
 use sharing::Sharing;
 use std::cmp::Reverse;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// So many of the tokens that a request shows are looked at, one after the other.
@@ -73,15 +75,14 @@ impl Gate {
     pub async fn decide(&self, room: &LiveRoom, facts: &Facts<'_>) -> Decision {
         // One that is of no use any more takes nothing from the others: an old address may hold an old token.
         for genuine in self.genuine(room, facts.tokens).into_iter().take(TRIED) {
-            let contact =
-                Contact { visitor: genuine.visitor, address: facts.address, expired: genuine.expired, extends: true };
+            let contact = Contact { visitor: genuine.visitor, ip: facts.ip, expired: genuine.expired, extends: true };
             match find(room, genuine.claims.clone(), contact).await {
-                Place::Ready { .. } if !self.is_free(room, &genuine, facts.address, facts.max_addresses) => {
+                Place::Ready { .. } if !self.is_free(room, &genuine, facts.ip, facts.max_addresses) => {
                     return Decision::Wait(Box::new(self.withheld(room)), Reason::Shared);
                 }
                 Place::Ready { claims, just_now } => {
                     let reason = if just_now { Reason::Claimed } else { Reason::Ready };
-                    return Decision::Pass(self.guest(claims, &genuine, facts), reason);
+                    return Decision::Pass(self.guest(claims, genuine, facts), reason);
                 }
                 Place::Waiting { claims, position } => {
                     return self.waiting(room, facts, &genuine, claims, position).await;
@@ -103,17 +104,11 @@ impl Gate {
 
     /// Answers a question about a place. `max_addresses` as in [`Facts`]: of those who go in themselves, not of a backend
     /// that asks for others.
-    pub async fn ask(
-        &self,
-        room: &LiveRoom,
-        genuine: &Genuine,
-        address: AddressKey,
-        max_addresses: usize,
-    ) -> (Place, Status) {
+    pub async fn ask(&self, room: &LiveRoom, genuine: &Genuine, ip: IpAddr, max_addresses: usize) -> (Place, Status) {
         self.polls.count(room.now());
-        let contact = Contact { visitor: genuine.visitor, address, expired: genuine.expired, extends: false };
+        let contact = Contact { visitor: genuine.visitor, ip, expired: genuine.expired, extends: false };
         let place = find(room, genuine.claims.clone(), contact).await;
-        if matches!(place, Place::Ready { .. }) && !self.is_free(room, genuine, address, max_addresses) {
+        if matches!(place, Place::Ready { .. }) && !self.is_free(room, genuine, ip, max_addresses) {
             return (place, self.withheld(room));
         }
         let mut status = self.status(room, &place);
@@ -122,8 +117,9 @@ impl Gate {
     }
 
     /// Whether a turn may be used from this address, too.
-    fn is_free(&self, room: &LiveRoom, shown: &Genuine, address: AddressKey, cap: usize) -> bool {
-        self.sharing.admits((shown.visitor, shown.claims.ticket()), address, cap, room.now())
+    fn is_free(&self, room: &LiveRoom, shown: &Genuine, ip: IpAddr, cap: usize) -> bool {
+        cap == 0
+            || self.sharing.admits((shown.visitor, shown.claims.ticket()), address_key(ip), cap, room.now())
             || forwards_all(&room.view()).is_some()
     }
 
@@ -176,13 +172,13 @@ impl Gate {
         genuine
     }
 
-    fn guest(&self, claims: Claims, shown: &Genuine, facts: &Facts<'_>) -> Guest {
+    fn guest(&self, claims: Claims, shown: Genuine, facts: &Facts<'_>) -> Guest {
         let is_new = claims != shown.claims;
-        let token = if is_new { self.sign(&claims) } else { shown.token.clone() };
         let is_in = |source| facts.tokens.iter().any(|other| other.source == source && other.token == shown.token);
         let in_cookie = is_in(Source::Cookie);
         // A token from the address goes into the cookie too, and one that was overwritten there goes back.
         let is_missing = is_in(Source::Query) || is_in(Source::Spare);
+        let token = if is_new { self.sign(&claims) } else { shown.token };
         Guest { claims, token, is_new: if in_cookie { is_new } else { is_missing }, has_cookie: in_cookie }
     }
 
@@ -247,7 +243,7 @@ impl Gate {
         let user = crate::random::name();
         let ticket = room.clock().mint();
         let visitor = self.keys.load().visitor(room.name(), &user);
-        match room.walk_in(visitor, ticket, facts.address).await {
+        match room.walk_in(visitor, ticket, address_key(facts.ip)).await {
             Ok(Arrival::Admitted(stay)) => {
                 let claims = new_claims(room, &user, ticket, &view.settings).with_heartbeat(now);
                 let claims = claims.with_turn(stay.since, stay.until);

@@ -4,10 +4,12 @@
 //! below the watermark) or where a ready token is older than it should be. Waiting visitors are heartbeats: at most one
 //! per quarter of presence goes up.
 
-use crate::queue::{AddressKey, Heartbeat, Renewal, Settings, Standing, Stay, Ticket, Time, Visitor};
+use crate::limit::address_key;
+use crate::queue::{Heartbeat, Renewal, Settings, Standing, Stay, Ticket, Time, Visitor};
 use crate::rooms::{LiveRoom, Registration, Unavailable, View};
 use crate::telemetry::words::EstimateResult;
 use crate::token::Claims;
+use std::net::IpAddr;
 
 /// A turn that was taken so lately was taken by this contact.
 const JUST_NOW_MS: u64 = 500;
@@ -36,7 +38,7 @@ pub enum Place {
 #[derive(Clone, Copy, Debug)]
 pub struct Contact {
     pub visitor: Visitor,
-    pub address: AddressKey,
+    pub ip: IpAddr,
     /// The token is past its `exp`.
     pub expired: bool,
     /// A forwarded request extends a stay, a question doesn't.
@@ -193,7 +195,7 @@ async fn heard(room: &LiveRoom, view: &View, claims: Claims, contact: Contact, n
         room.heartbeat(heartbeat);
         return waiting(claims.renewed(now, settings.jwt_expiry_seconds).with_heartbeat(now), view);
     }
-    match room.register(Heartbeat { first: Some(contact.address), ..heartbeat }).await {
+    match room.register(Heartbeat { first: Some(address_key(contact.ip)), ..heartbeat }).await {
         Registration::Done => {
             let claims = claims.renewed(now, settings.jwt_expiry_seconds).with_heartbeat(room.now());
             waiting(claims, &room.view())

@@ -72,6 +72,9 @@ pub fn announced_length(session: &Session) -> u64 {
 
 /// Reads the body of an API call; `None` where it is longer than `limit`.
 pub async fn read_body(session: &mut Session, limit: u64) -> Result<Option<Bytes>> {
+    if session.as_downstream_mut().is_body_empty() {
+        return Ok(Some(Bytes::new()));
+    }
     if announced_length(session) > limit {
         return Ok(None);
     }

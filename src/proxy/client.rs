@@ -138,6 +138,9 @@ impl<'a> Hops<'a> {
 
     fn chain(&self, peer: IpAddr) -> HeaderValue {
         let peer = peer.to_string();
+        if self.entries.is_empty() {
+            return HeaderValue::try_from(peer).unwrap_or(HeaderValue::from_static("unknown"));
+        }
         let entries: Vec<&[u8]> = self.entries.iter().copied().chain([peer.as_bytes()]).collect();
         // Cannot fail: the parts of header values and an address make a header value.
         HeaderValue::from_bytes(&entries.join(&b", "[..])).unwrap_or(HeaderValue::from_static("unknown"))

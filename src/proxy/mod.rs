@@ -53,6 +53,7 @@ use bytes::Bytes;
 use context::{Outcome, RequestContext};
 use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -104,6 +105,9 @@ impl ProxyHttp for Door {
             work: None,
         }
     }
+
+    /// None: pingora's own, a compressor that is switched off, would still be asked about each piece of each answer.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
         let carrier = session.digest().and_then(|digest| digest.proxy_digest.as_deref());

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Of one site.
 pub struct Names {
-    origins: Vec<Origin>,
+    /// Shared: a backend is copied for each request.
+    origins: Vec<Arc<Origin>>,
     lookups: Arc<Lookups>,
 }
 
@@ -39,7 +40,8 @@ pub enum Change {
 impl Names {
     pub fn of(origins: &[Origin]) -> (Self, Arc<Lookups>) {
         let lookups = Arc::<Lookups>::default();
-        (Self { origins: origins.to_vec(), lookups: Arc::clone(&lookups) }, lookups)
+        let origins = origins.iter().cloned().map(Arc::new).collect();
+        (Self { origins, lookups: Arc::clone(&lookups) }, lookups)
     }
 }
 
@@ -58,7 +60,7 @@ impl ServiceDiscovery for Names {
             };
             for address in addresses {
                 let mut backend = Backend::new(&address.to_string())?;
-                backend.ext.insert(origin.clone());
+                backend.ext.insert(Arc::clone(origin));
                 found.insert(backend);
             }
         }

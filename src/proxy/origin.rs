@@ -99,10 +99,7 @@ impl Origins {
         let pool = pools.iter().find(|pool| pool.site.hosts == site.hosts && pool.site.origins == site.origins);
         let pool = pool.or_else(|| pools.iter().find(|pool| pool.site.hosts == site.hosts));
         let pool = pool.ok_or_else(|| Error::new(ErrorType::HTTPStatus(502)))?;
-        let backend = pool.balancer.select(b"", 64).ok_or_else(|| Error::new(ErrorType::HTTPStatus(502)))?;
-        let origin = backend.ext.get::<Origin>();
-        let (is_tls, name) = origin.map_or((false, String::new()), |origin| (origin.tls, origin.host.clone()));
-        let mut peer = HttpPeer::new(backend.addr, is_tls, name);
+        let mut peer = pool.healthy().ok_or_else(|| Error::new(ErrorType::HTTPStatus(502)))?;
         peer.options.connection_timeout = Some(Duration::from_secs(site.connect_seconds));
         peer.options.total_connection_timeout = Some(Duration::from_secs(site.connect_seconds * 2));
         let read = if is_upgrade { site.upgrade_read_seconds } else { site.read_seconds };
@@ -173,8 +170,14 @@ impl Origins {
     }
 }
 
+/// To be connected to; the name is for TLS alone.
+fn peer_of(backend: &Backend) -> HttpPeer {
+    let origin = backend.ext.get::<Arc<Origin>>().filter(|origin| origin.tls);
+    HttpPeer::new(backend.addr.clone(), origin.is_some(), origin.map_or_else(String::new, |it| it.host.clone()))
+}
+
 fn name_of(backend: &Backend) -> String {
-    backend.ext.get::<Origin>().map_or_else(|| backend.addr.to_string(), ToString::to_string)
+    backend.ext.get::<Arc<Origin>>().map_or_else(|| backend.addr.to_string(), ToString::to_string)
 }
 
 /// A site's name in the metrics: its first host.
@@ -186,6 +189,17 @@ pub fn site_name(site: &Site) -> String {
 }
 
 impl Pool {
+    /// An origin that is well, the next one in turn. Where there is only one, nothing is selected: that would copy it, and
+    /// take note of those that were looked at.
+    fn healthy(&self) -> Option<HttpPeer> {
+        let backends = self.balancer.backends();
+        let all = backends.get_backend();
+        match all.first().filter(|_| all.len() == 1) {
+            Some(only) => backends.ready(only).then(|| peer_of(only)),
+            None => self.balancer.select(b"", 64).map(|backend| peer_of(&backend)),
+        }
+    }
+
     fn new(site: &Site) -> Self {
         let (names, lookups) = Names::of(&site.origins);
         let mut backends = Backends::new(Box::new(names));

@@ -8,14 +8,13 @@ use super::seats::Work;
 use super::site::{self, Rule};
 use super::{Door, answer, head, target, waiting};
 use crate::api::problem::Problem;
-use crate::api::{Caller, MAX_BODY, own_path};
+use crate::api::{Caller, Incoming, MAX_BODY, own_path};
 use crate::config::{CookieOptions, Limits, SameSite, normal_host};
 use crate::gate::kind::is_same_origin;
 use crate::gate::{Decision, Facts, Kind, cookie, kind};
-use crate::limit::address_key;
 use crate::rooms::LiveRoom;
 use crate::telemetry::words::Reason;
-use http::{Method, Request, header};
+use http::{Method, header};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use std::net::{IpAddr, SocketAddr};
@@ -175,7 +174,7 @@ async fn decide(door: &Door, session: &mut Session, context: &RequestContext, ro
         kind: if context.wants_page { Kind::Navigation } else { Kind::Other },
         has_body,
         is_cross_site: kind::is_cross_site(&request.headers, &context.host),
-        address: address_key(ip),
+        ip,
         max_addresses: context.config.tokens.max_addresses_per_token,
     };
     door.gate.decide(room, &facts).await
@@ -266,11 +265,9 @@ async fn call_api(
         answer::send(session, response).await?;
         return Ok(true);
     };
-    let mut request = Request::new(body);
-    *request.method_mut() = session.req_header().method.clone();
-    *request.uri_mut() = session.req_header().uri.clone();
-    request.headers_mut().clone_from(&session.req_header().headers);
-    let response = door.api.handle(&caller, path, request).await;
+    let request = session.req_header();
+    let (method, headers, query) = (&request.method, &request.headers, request.uri.query());
+    let response = door.api.handle(&caller, path, Incoming { method, headers, query, body: &body }).await;
     answer::send(session, response).await?;
     Ok(true)
 }
@@ -282,7 +279,7 @@ fn caller(session: &Session, context: &RequestContext, prefix: String) -> Caller
         config: Arc::clone(&context.config),
         site_room: site.and_then(|site| site.room.clone()),
         cookie: site.map_or(CookieOptions { same_site: SameSite::Lax, embed: false }, |site| site.cookie.clone()),
-        address: address_key(client.map_or(IpAddr::from([0, 0, 0, 0]), |client| client.ip)),
+        ip: client.map_or(IpAddr::from([0, 0, 0, 0]), |client| client.ip),
         is_https: client.is_some_and(Client::is_https),
         is_same_origin: is_same_origin(&session.req_header().headers, &context.host),
         prefix,

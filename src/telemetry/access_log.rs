@@ -4,20 +4,17 @@
 //! client sent); a slow reader of the log costs lines, which are counted, and never a request's time. To add a field: in
 //! [`Entry`] and in [`Line`], with its longest length.
 
+use super::lines::{Guard, Lines};
 use super::rfc3339;
 use prometheus::IntCounter;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use std::borrow::Cow;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
 /// No line is longer, in bytes. The longest lengths below, escapes included, stay under it.
 pub const MAX_LINE: usize = 4096;
-/// Lines that may wait for the writer: at most 32 MB, some 2 MB as a rule.
-const WAITING_LINES: usize = 8192;
 
 const MAX_PATH: usize = 2048;
 const MAX_HOST: usize = 256;
@@ -66,32 +63,23 @@ pub struct Entry<'a> {
 #[derive(Debug)]
 pub struct AccessLog {
     format: Format,
-    writer: NonBlocking,
-    lost: ErrorCounter,
-    counted: AtomicUsize,
+    /// Those that wait take at most 32 MB, some 2 MB as a rule.
+    lines: Lines,
     dropped: IntCounter,
 }
 
 impl AccessLog {
     /// A log into `writer`, which a thread of its own serves; `dropped` counts the lines lost to a slow one. What waits
     /// is written when the guard goes.
-    pub fn new(format: Format, writer: impl Write + Send + 'static, dropped: IntCounter) -> (Self, WorkerGuard) {
-        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES);
-        // The thread flushes whenever nothing waits, so the buffer delays no line.
-        let (writer, guard) = builder.thread_name("access-log").finish(BufWriter::new(writer));
-        let lost = writer.error_counter();
-        (Self { format, writer, lost, counted: AtomicUsize::new(0), dropped }, guard)
+    pub fn new(format: Format, writer: impl Write + Send + 'static, dropped: IntCounter) -> (Self, Guard) {
+        let (lines, guard) = Lines::into(writer, "access-log");
+        (Self { format, lines, dropped }, guard)
     }
 
     /// Writes one line.
     pub fn write(&self, entry: &Entry<'_>) {
-        let line = line(self.format, entry);
-        // It only hands the line over; where that fails it is counted.
-        let _ = self.writer.clone().write(&line);
-        let lost = self.lost.dropped_lines();
-        let counted = self.counted.fetch_max(lost, Ordering::Relaxed);
-        if lost > counted {
-            self.dropped.inc_by((lost - counted) as u64);
+        if !self.lines.add(&line(self.format, entry)) {
+            self.dropped.inc();
         }
     }
 }
@@ -214,6 +202,9 @@ struct Ascii;
 
 impl Formatter for Ascii {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return out.write_all(fragment.as_bytes());
+        }
         let mut units = [0; 2];
         for char in fragment.chars() {
             match char {
@@ -232,6 +223,7 @@ impl Formatter for Ascii {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::lines::WAITING;
     use proptest::prelude::*;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -346,12 +338,13 @@ mod tests {
         let (hold, held) = channel();
         let (out, written) = channel();
         let (log, guard) = AccessLog::new(Format::Json, Stuck(held, out), dropped.clone());
-        let lines = WAITING_LINES + 1000;
+        // The batch that the writer is stuck with, the one that waits, and more.
+        let lines = 2 * WAITING + 1000;
         for _ in 0..lines {
             log.write(&entry());
         }
         let lost = usize::try_from(dropped.get()).unwrap();
-        assert!(lost > 0 && lost <= 1000, "{lost}");
+        assert!(lost > 0 && lost <= WAITING + 1000, "{lost}");
         drop(hold);
         drop(guard);
         drop(log);

@@ -13,6 +13,7 @@
 //! a row in the tables of tests in `tests.rs`.
 
 mod claims;
+mod hashed;
 mod keys;
 mod signing;
 mod strength;

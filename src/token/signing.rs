@@ -1,5 +1,6 @@
 //! One key: a shared secret (HS256), or a pair of which the public half may be shown to everybody (EdDSA, ES256).
 
+use super::hashed::Hashed;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
@@ -30,12 +31,16 @@ pub(super) struct Key {
     pub rules: Validation,
     /// The half that backends check tokens with; a shared secret has none.
     pub public: Option<Jwk>,
+    /// The short way, of a shared secret.
+    pub hashed: Option<Hashed>,
 }
 
 impl Key {
     pub fn shared(secret: &str) -> Self {
+        let id = key_id(secret);
         Self {
-            id: key_id(secret),
+            hashed: Hashed::new(&header(&id, Algorithm::HS256), secret),
+            id,
             algorithm: Algorithm::HS256,
             encoding: EncodingKey::from_secret(secret.as_bytes()),
             decoding: DecodingKey::from_secret(secret.as_bytes()),
@@ -57,17 +62,21 @@ impl Key {
         let decoding = DecodingKey::from_jwk(&public).ok()?;
         public.common.key_id = Some(id.clone());
         public.common.public_key_use = Some(PublicKeyUse::Signature);
-        Some(Self { id, algorithm, encoding, decoding, rules: rules(algorithm), public: Some(public) })
+        Some(Self { id, algorithm, encoding, decoding, rules: rules(algorithm), public: Some(public), hashed: None })
     }
 
     pub fn header(&self) -> Header {
-        Header { kid: Some(self.id.clone()), ..Header::new(self.algorithm) }
+        header(&self.id, self.algorithm)
     }
 
     /// Whether a token with this header can be of this key. The algorithm is the key's; the token has to agree.
     pub fn may_have_signed(&self, header: &Header) -> bool {
         header.alg == self.algorithm && header.kid.as_ref().is_none_or(|kid| *kid == self.id)
     }
+}
+
+fn header(id: &str, algorithm: Algorithm) -> Header {
+    Header { kid: Some(id.to_owned()), ..Header::new(algorithm) }
 }
 
 /// The name of a secret in `kid`: the first 8 bytes of its SHA-256, hex. Every instance finds the same one.

@@ -1,7 +1,9 @@
 //! What is known of every visitor beside the program: the observer's notes, from what visitors and the origin saw.
 
+use gatekeeper::limit::address_key;
 use gatekeeper::queue::{AddressKey, Stay, Ticket, Visitor};
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// One visitor's notes; about the present place, except for the stays.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +93,11 @@ pub fn index_of(visitor: Visitor) -> usize {
 }
 
 /// Everybody has an address alone.
+pub fn ip(index: usize) -> IpAddr {
+    IpAddr::from(Ipv4Addr::from_bits(u32::try_from(index).unwrap() + 1))
+}
+
+/// As limits count it.
 pub fn address(index: usize) -> AddressKey {
-    AddressKey(index as u64 + 1)
+    address_key(ip(index))
 }

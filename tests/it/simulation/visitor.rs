@@ -4,7 +4,7 @@
 
 use super::instance::{Process, ROOM};
 use super::journal::Promise;
-use super::people::{Event, Opened, address, visitor};
+use super::people::{Event, Opened, address, ip, visitor};
 use super::promises::at_opening;
 use super::world::World;
 use crate::support::chance::Chance;
@@ -196,7 +196,7 @@ impl Guest {
         let process = self.reach().await;
         let room = &process.room;
         let expired = claims.expires().plus_seconds(5) < room.now();
-        let contact = Contact { visitor: self.visitor, address: address(self.who), expired, extends };
+        let contact = Contact { visitor: self.visitor, ip: ip(self.who), expired, extends };
         let place = find(room, claims.clone(), contact).await;
         // The way back; and each comes at a moment alone, whoever was woken first.
         pause(1 + self.who as u64).await;
