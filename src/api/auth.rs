@@ -64,7 +64,7 @@ pub fn is_by_cookie(asked: &Asked<'_>) -> Result<bool, Problem> {
     }
     let has_cookie = |room: Arc<LiveRoom>| {
         let shown = cookie::tokens(asked.headers, None, room.name());
-        shown.iter().any(|shown| shown.source == crate::gate::Source::Cookie)
+        shown.iter().any(|shown| shown.source.is_cookie())
     };
     let is_page = asked.caller.prefix == super::PREFIX || page_room(asked).is_ok_and(has_cookie);
     if header_token(asked).is_some() || !is_page { Err(Problem::MissingKey) } else { Ok(true) }
@@ -106,10 +106,8 @@ fn header_token<'a>(asked: &Asked<'a>) -> Option<&'a str> {
 
 /// The token of the visitor's cookie; the best one, where a browser holds several.
 pub fn cookie_token(asked: &Asked<'_>, room: &LiveRoom) -> Result<Genuine, Problem> {
-    let shown: Vec<_> = cookie::tokens(asked.headers, None, room.name())
-        .into_iter()
-        .filter(|shown| shown.source == crate::gate::Source::Cookie)
-        .collect();
+    let shown: Vec<_> =
+        cookie::tokens(asked.headers, None, room.name()).into_iter().filter(|shown| shown.source.is_cookie()).collect();
     let first = shown.first().ok_or(Problem::MissingToken)?;
     match asked.api.gate.best(room, &shown) {
         Some(genuine) => Ok(genuine),

@@ -17,6 +17,13 @@ pub enum Source {
     Query,
 }
 
+impl Source {
+    /// Whether a browser sent it by itself.
+    pub const fn is_cookie(self) -> bool {
+        matches!(self, Self::Cookie | Self::Spare)
+    }
+}
+
 /// A token as it came, ours or not.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a> {

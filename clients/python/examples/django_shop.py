@@ -4,6 +4,7 @@ import os
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
+from django.views.decorators.http import require_safe
 from gatekeeper_client.django import gate
 
 SECRET_KEY, ROOT_URLCONF, ALLOWED_HOSTS = os.environ.get("DJANGO_SECRET", "for trying out"), __name__, ["*"]
@@ -11,6 +12,7 @@ MIDDLEWARE = ["gatekeeper_client.django.GatekeeperMiddleware"]
 GATEKEEPER = {"URL": os.environ["GATEKEEPER_URL"], "KEY": os.environ["SHOP_KEY"], "PROTECT": ["/checkout"]}
 
 
+@require_safe
 def checkout(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"served": request.visitor.user})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
@@ -68,12 +68,12 @@ def test_a_gate_that_cannot_be_asked(ready: str, open_gate: Gate, monkeypatch: p
     admits = require_ready(AsyncGatekeeper(nowhere, FULL_KEY, attempts=1), if_unreachable="admit")
 
     @app.get("/checkout")
-    async def checkout(visitor: Annotated[Visitor, Depends(admits)]) -> str:
+    async def checkout(visitor: Visitor = Depends(admits)) -> str:
         return visitor.user
 
     shop = TestClient(app)
     assert shop.get("/checkout", headers={"jwt": ready}).json().startswith("ready-")
-    assert shop.get("/checkout", headers={"jwt": "no token"}).json() == ""
+    assert shop.get("/checkout", headers={"jwt": "eyJ.made.up"}).json() == ""
     assert shop.get("/checkout").status_code == 403, "who shows nothing did not come in"
 
 
@@ -84,7 +84,7 @@ def test_a_backend_behind_the_gate_may_serve_who_was_forwarded_without_a_token(b
     admits = require_ready(AsyncGatekeeper(busy_gate.url, FULL_KEY), if_no_token="admit")
 
     @app.get("/api")
-    async def api(visitor: Annotated[Visitor, Depends(admits)]) -> str:
+    async def api(visitor: Visitor = Depends(admits)) -> str:
         return visitor.user
 
     assert TestClient(app).get("/api").json() == ""
