@@ -76,11 +76,12 @@ fn meaning(raw: &[u8]) -> Option<String> {
 fn is_plain(raw: &[u8]) -> bool {
     let mut before = 0;
     raw.starts_with(b"/")
+        && !raw.ends_with(b".")
         && raw.iter().all(|byte| {
-            let after_slash = before == b'/';
-            before = *byte;
+            let behind = std::mem::replace(&mut before, *byte);
             match byte {
-                b'/' | b'.' => !after_slash,
+                b'/' => !matches!(behind, b'/' | b'.'),
+                b'.' => behind != b'/',
                 b'-' | b'_' | b'~' => true,
                 other => other.is_ascii_alphanumeric(),
             }
