@@ -94,7 +94,9 @@ impl House {
         assert_eq!(self.origin.hits().len(), 0, "{:?}", self.origin.hits());
         assert_eq!(first.open("/inside").await.status, 200, "the control: a good token opens");
         assert_eq!(self.gate.metrics().await.sum("gatekeeper_panics_total", &[]), 0.0);
-        assert!(!self.gate.logs().contains("eyJ"), "the log holds a token");
+        // How a part begins that is `{"alg"`, `{"typ"` or `{"iss"`; fewer letters stand in a request's id by chance.
+        let log = self.gate.logs();
+        assert!(["eyJhbGci", "eyJ0eXAi", "eyJpc3Mi"].iter().all(|begin| !log.contains(begin)), "the log holds a token");
     }
 }
 
