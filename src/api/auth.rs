@@ -3,7 +3,7 @@
 use super::Asked;
 use super::problem::Problem;
 use crate::config::{RoomConfig, Scope};
-use crate::gate::{Genuine, cookie};
+use crate::gate::{Genuine, Source, cookie};
 use crate::queue::FieldError;
 use crate::rooms::LiveRoom;
 use crate::token::TokenError;
@@ -113,6 +113,13 @@ pub fn cookie_token(asked: &Asked<'_>, room: &LiveRoom) -> Result<Genuine, Probl
         Some(genuine) => Ok(genuine),
         None => asked.api.gate.read(room, first.token).map_err(problem_of),
     }
+}
+
+/// Whether only the spare cookie still holds this token: an answer to another request has overwritten the other one.
+pub fn is_overwritten(asked: &Asked<'_>, room: &LiveRoom, token: &str) -> bool {
+    let shown = cookie::tokens(asked.headers, None, room.name());
+    let is_in = |source| shown.iter().any(|shown| shown.source == source && shown.token == token);
+    is_in(Source::Spare) && !is_in(Source::Cookie)
 }
 
 fn problem_of(error: TokenError) -> Problem {

@@ -40,7 +40,8 @@ async fn from_page(asked: &Asked<'_>) -> Result<Response<Bytes>, Problem> {
         };
         if let Some((position, message)) = already {
             let mut response = reply::json(StatusCode::OK, &Enqueued { jwt: "", position, message });
-            if let Some(token) = status.token.filter(|_| status.is_new) {
+            let is_new = status.is_new || auth::is_overwritten(asked, &room, &genuine.token);
+            if let Some(token) = status.token.filter(|_| is_new) {
                 reply::set_cookie(&mut response, asked, &room, &token);
             }
             return Ok(response);

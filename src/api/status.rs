@@ -94,7 +94,8 @@ async fn told(asked: &Asked<'_>, room: &LiveRoom, by_cookie: bool) -> Result<(Re
         return Err(super::enqueue::over_limit(&room.view().settings, retry_after));
     }
     // A place that is gone has no token any more, but the answer always carries one.
-    let (is_new, state, connected) = (status.is_new, status.state, status.connected);
+    let is_new = status.is_new || (by_cookie && auth::is_overwritten(asked, room, &genuine.token));
+    let (state, connected) = (status.state, status.connected);
     let token = status.token.take().unwrap_or(genuine.token);
     // The cookie is for the browser alone; a script has no need to read it.
     let (in_cookie, in_body) = if by_cookie { (Some(token), String::new()) } else { (None, token) };

@@ -27,4 +27,6 @@ pub struct Guest {
     pub is_new: bool,
     /// Whether there is a cookie that is only renewed by that: then it can wait for another answer.
     pub has_cookie: bool,
+    /// Whether the turn was got just now, by walking in: no cookie of before leads back to it.
+    pub walked_in: bool,
 }

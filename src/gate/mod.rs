@@ -179,7 +179,13 @@ impl Gate {
         // A token from the address goes into the cookie too, and one that was overwritten there goes back.
         let is_missing = is_in(Source::Query) || is_in(Source::Spare);
         let token = if is_new { self.sign(&claims) } else { shown.token };
-        Guest { claims, token, is_new: if in_cookie { is_new } else { is_missing }, has_cookie: in_cookie }
+        Guest {
+            claims,
+            token,
+            is_new: if in_cookie { is_new } else { is_missing },
+            has_cookie: in_cookie,
+            walked_in: false,
+        }
     }
 
     fn give_token(&self, room: &LiveRoom, status: &mut Status, place: &Place, shown: &Genuine) {
@@ -248,7 +254,8 @@ impl Gate {
                 let claims = new_claims(room, &user, ticket, &view.settings).with_heartbeat(now);
                 let claims = claims.with_turn(stay.since, stay.until);
                 let token = self.sign(&claims);
-                Decision::Pass(Guest { claims, token, is_new: true, has_cookie: false }, Reason::WalkIn)
+                let guest = Guest { claims, token, is_new: true, has_cookie: false, walked_in: true };
+                Decision::Pass(guest, Reason::WalkIn)
             }
             Ok(Arrival::Closed) => self.turned_away(room, view, State::Closed),
             // Also where too many came from the address: neighbours aren't turned away, they wait their turn.

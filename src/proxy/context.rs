@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::seats::Work;
 use crate::config::{Config, Site};
-use crate::gate::Guest;
+use crate::gate::{Guest, cookie};
 use crate::rooms::LiveRoom;
 use crate::telemetry::in_flight::InFlightGuard;
 use crate::telemetry::words::Reason;
@@ -58,6 +58,15 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
+    /// The `Set-Cookie` lines of somebody who is inside; none where the visitor has the token already.
+    pub fn cookies_of(&self, guest: &Guest, room: &LiveRoom) -> Vec<String> {
+        let (true, Some(site), Some(client)) = (guest.is_new, self.site(), &self.client) else { return Vec::new() };
+        let (name, token, is_https) = (room.name(), &guest.token, client.is_https());
+        let line = cookie::line(name, token, &site.cookie, is_https, &room.view().settings);
+        let spare = guest.walked_in.then(|| cookie::spare_line(name, token, &site.cookie, is_https));
+        std::iter::once(line).chain(spare).collect()
+    }
+
     pub fn site(&self) -> Option<&Site> {
         self.config.sites.get(self.site?)
     }

@@ -159,17 +159,16 @@ pub fn take_back_trailers(response: &mut ResponseHeader) {
 /// Adds the visitor's cookie. An answer that carries it must not be kept for others; where it is only a renewal, an
 /// answer that others may keep goes without.
 pub fn add_cookie(response: &mut ResponseHeader, line: &str, is_renewal: bool) -> Result<()> {
-    if is_shared(&response.headers) {
-        if is_renewal {
-            return Ok(());
-        }
+    if is_renewal && is_shared(&response.headers) {
+        return Ok(());
+    }
+    // Without a word on it, or with `no-cache` alone, a cache may still keep an answer (RFC 9111, 4.2.2 and 5.2.2.4).
+    if !directives(&response.headers).any(|directive| directive == "private" || directive == "no-store") {
         let kept: Vec<String> = directives(&response.headers)
             .filter(|directive| directive != "public" && !directive.starts_with("s-maxage"))
             .chain(["private".to_owned()])
             .collect();
         response.insert_header(header::CACHE_CONTROL, kept.join(", "))?;
-    } else if !response.headers.contains_key(header::CACHE_CONTROL) {
-        response.insert_header(header::CACHE_CONTROL, "private")?;
     }
     response.append_header(header::SET_COOKIE, line)?;
     Ok(())
@@ -218,6 +217,10 @@ mod tests {
             (Some("private, max-age=5"), true, Some("private, max-age=5")),
             (Some("public, max-age=60"), true, None),
             (Some("s-maxage=9"), true, None),
+            (Some("no-cache"), false, Some("no-cache, private")),
+            (Some("max-age=0, must-revalidate"), false, Some("max-age=0, must-revalidate, private")),
+            (Some("no-cache"), true, Some("no-cache, private")),
+            (Some("private=\"x-own\""), false, Some("private=\"x-own\", private")),
         ] {
             let mut response = response(cache);
             add_cookie(&mut response, "a=b", renewal).unwrap();

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Interval, Sleep, interval, sleep};
+use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
 
 /// Of what needs a look so much is read at a time.
 const PIECE: usize = 4096;
@@ -27,7 +27,9 @@ const FAREWELL_BYTES: usize = 64 * 1024;
 /// Gives a connection on under guard. A request's head may be `max_head` octets long.
 pub fn guard(stream: Stream, max_head: usize) -> Stream {
     let guard = if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-        Guard::Http2 { frames: Frames::new(), windows: interval(frames::WINDOW) }
+        let mut windows = interval(frames::WINDOW);
+        windows.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Guard::Http2 { frames: Frames::new(), windows }
     } else {
         Guard::Http1(Requests { framing: Framing::new(max_head), ready: Vec::new(), given: 0, end: None })
     };
@@ -153,12 +155,12 @@ impl AsyncRead for Guarded {
                 let before = buf.filled().len();
                 ready!(Pin::new(stream).poll_read(cx, buf))?;
                 let was_idle = frames.pass(buf.filled().get(before..).unwrap_or_default());
-                if was_idle && windows.poll_tick(cx).is_ready() {
-                    frames.begin_window();
-                }
                 if frames.is_flood() {
                     buf.set_filled(before);
                     return Poll::Ready(Err(io::Error::other("a flood of idle frames")));
+                }
+                if was_idle && windows.poll_tick(cx).is_ready() {
+                    frames.begin_window();
                 }
                 Poll::Ready(Ok(()))
             }

@@ -5,7 +5,7 @@
 //! a head that has more than one reading is refused, whichever is right.
 //!
 //! This module promises of a head that passes: its lines end in CR LF and hold no other control character than the tab; its
-//! request line has three parts; there is one `Host`; at most one of `Content-Length` (digits) and `Transfer-Encoding`
+//! request line has three parts; there is one `Host` (HTTP/1.0: or none); at most one of `Content-Length` (digits) and `Transfer-Encoding`
 //! (`chunked`); no field in another spelling that some programs take for one of these; `Connection` names nothing that
 //! somebody relies on; a WebSocket is asked for without a body.
 //!
@@ -56,8 +56,9 @@ pub fn check(raw: &[u8]) -> Result<Body, Fault> {
     }
     let head = without_first_empty_line(raw).strip_suffix(b"\r\n\r\n").ok_or("the head has no proper end")?;
     let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    request_line(lines.next().unwrap_or_default())?;
-    let mut fields = Fields::default();
+    let first = lines.next().unwrap_or_default();
+    request_line(first)?;
+    let mut fields = Fields { may_lack_host: first.ends_with(b"/1.0"), ..Fields::default() };
     for line in lines {
         fields.take(line)?;
     }
@@ -121,6 +122,8 @@ fn request_line(line: &[u8]) -> Result<(), Fault> {
 /// What of the fields decides where the request ends and whom it is for.
 #[derive(Debug, Default)]
 struct Fields<'a> {
+    /// HTTP/1.0 asked for no `Host` yet.
+    may_lack_host: bool,
     hosts: usize,
     length: Option<&'a [u8]>,
     coding: Option<&'a [u8]>,
@@ -153,7 +156,7 @@ impl<'a> Fields<'a> {
     }
 
     fn judge(&self) -> Result<Body, Fault> {
-        if self.hosts != 1 {
+        if self.hosts != 1 && !(self.hosts == 0 && self.may_lack_host) {
             return Err("not exactly one Host");
         }
         let body = match (self.length, self.coding) {
@@ -224,6 +227,11 @@ mod tests {
             assert_eq!(with(fields), Ok(body), "{fields}");
         }
         assert_eq!(check(b"\r\nGET / HTTP/1.0\r\nHost: a\r\n\r\n"), Ok(Body::None));
+        assert_eq!(check(b"GET / HTTP/1.0\r\n\r\n"), Ok(Body::None));
+        assert!(
+            check(b"GET / HTTP/1.1\r\n\r\n").is_err()
+                && check(b"GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n").is_err()
+        );
     }
 
     #[test]

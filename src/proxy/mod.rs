@@ -41,7 +41,7 @@ pub use seats::{Bounds, Full, Seat, Seats, Whose};
 use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::config::Live;
-use crate::gate::{Gate, cookie};
+use crate::gate::Gate;
 use crate::page::Page;
 use crate::rooms::Rooms;
 use crate::telemetry::access_log::{AccessLog, Entry};
@@ -187,15 +187,9 @@ impl ProxyHttp for Door {
             room.finish(visitor, guest.claims.ticket(), crate::gate::stay_of(&guest.claims)).await;
             return Ok(());
         }
-        if let (true, Some(site), Some(client)) = (guest.is_new, context.site(), &context.client) {
-            let settings = &room.view().settings;
-            let line = cookie::line(room.name(), &guest.token, &site.cookie, client.is_https(), settings);
-            let is_renewal = guest.has_cookie && context.reason == Reason::Ready;
+        let is_renewal = guest.has_cookie && context.reason == Reason::Ready;
+        for line in context.cookies_of(guest, room) {
             forward::add_cookie(response, &line, is_renewal)?;
-            if context.reason == Reason::WalkIn {
-                let spare = cookie::spare_line(room.name(), &guest.token, &site.cookie, client.is_https());
-                forward::add_cookie(response, &spare, false)?;
-            }
         }
         Ok(())
     }
@@ -251,7 +245,8 @@ impl ProxyHttp for Door {
         log.write(&Entry {
             time: now / 1000,
             request_id: &context.request_id,
-            client: context.client.as_ref().map_or(std::net::IpAddr::from([0, 0, 0, 0]), |client| client.ip),
+            // What was refused before it was asked who it is, is told of the peer.
+            client: context.client.as_ref().map_or_else(|| request::peer(session), |client| client.ip),
             method: request.method.as_str(),
             host: &context.host,
             path: request.uri.path(),

@@ -14,7 +14,7 @@ use crate::gate::kind::is_same_origin;
 use crate::gate::{Decision, Facts, Kind, cookie, kind};
 use crate::rooms::LiveRoom;
 use crate::telemetry::words::Reason;
-use http::{Method, header};
+use http::{Method, Version, header};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use std::net::{IpAddr, SocketAddr};
@@ -101,21 +101,33 @@ fn identify(session: &mut Session, context: &mut RequestContext) -> Result<()> {
         return Error::e_explain(ErrorType::HTTPStatus(405), "method not served");
     }
     to_origin_form(session)?;
-    let Some(host) = host_of(session) else {
-        return Error::e_explain(ErrorType::HTTPStatus(400), "no host");
+    let host = match host_of(session) {
+        Some(host) => host,
+        // HTTP/1.0 needs none, and balancers' health checks send none: they get what is served for any host.
+        None if session.req_header().version == Version::HTTP_10 && !has_host(session) => String::new(),
+        None => return Error::e_explain(ErrorType::HTTPStatus(400), "no host"),
     };
     let request = session.req_header();
     let digest = session.digest();
     let is_tls = digest.is_some_and(|digest| digest.ssl_digest.is_some())
         || context.work.as_ref().is_some_and(Work::tls_in_front);
-    let peer =
-        session.client_addr().and_then(|address| address.as_inet()).map_or(IpAddr::from([0, 0, 0, 0]), SocketAddr::ip);
-    context.client = Some(Client::identify(peer, is_tls, &request.headers, &context.config.server.trusted_proxies));
+    context.client =
+        Some(Client::identify(peer(session), is_tls, &request.headers, &context.config.server.trusted_proxies));
     context.host = host;
-    context.site = site::find(&context.config, &context.host);
+    context.site = if context.host.is_empty() { None } else { site::find(&context.config, &context.host) };
     context.wants_page = Kind::of(&request.method, &request.headers) == Kind::Navigation;
     context.is_upgrade = session.is_upgrade_req();
     Ok(())
+}
+
+/// Who is at the other end of the connection.
+pub fn peer(session: &Session) -> IpAddr {
+    session.client_addr().and_then(|address| address.as_inet()).map_or(IpAddr::from([0, 0, 0, 0]), SocketAddr::ip)
+}
+
+fn has_host(session: &Session) -> bool {
+    let request = session.req_header();
+    request.headers.contains_key(header::HOST) || request.uri.authority().is_some()
 }
 
 /// From here on there is one target: it is looked at, and forwarded.

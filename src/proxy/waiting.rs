@@ -158,8 +158,7 @@ pub fn redirect(location: &str, guest: &Guest, room: &LiveRoom, context: &Reques
     let mut response = build(StatusCode::SEE_OTHER, "text/plain", Vec::new());
     append(response.headers_mut(), header::LOCATION, location);
     response.headers_mut().insert(header::VARY, CHOSEN_BY);
-    if let (Some(site), Some(client)) = (context.site(), &context.client) {
-        let line = cookie::line(room.name(), &guest.token, &site.cookie, client.is_https(), &room.view().settings);
+    for line in context.cookies_of(&Guest { is_new: true, ..guest.clone() }, room) {
         append(response.headers_mut(), header::SET_COOKIE, &line);
     }
     response
@@ -172,6 +171,8 @@ pub fn refusal(problem: Problem, context: &RequestContext, asked: &HeaderMap) ->
 
 /// A failure: a short page with the request's id for people, the problem for programs. `asked`: the request's header.
 ///
+/// Whoever got a turn by this request gets its cookie, too: "your turn is kept" has to be true of it.
+///
 /// The origin can't say that another site's script may read what it never saw, so the gate does.
 pub fn failure(problem: Problem, context: &RequestContext, asked: &HeaderMap) -> Response<Bytes> {
     let has_turn = matches!(context.outcome, Outcome::Forward { guest: Some(_) });
@@ -179,6 +180,11 @@ pub fn failure(problem: Problem, context: &RequestContext, asked: &HeaderMap) ->
     let mut response = problem.into_response();
     response.headers_mut().insert(header::VARY, CHOSEN_BY);
     append(response.headers_mut(), HeaderName::from_static("x-request-id"), &context.request_id);
+    if let (Some(room), Outcome::Forward { guest: Some(guest) }) = (&context.room, &context.outcome) {
+        for line in context.cookies_of(guest, room) {
+            append(response.headers_mut(), header::SET_COOKIE, &line);
+        }
+    }
     if !context.wants_page {
         allow_origin(&mut response, &context.config.server.cors_origins, asked);
         return response;
@@ -194,9 +200,11 @@ pub fn failure(problem: Problem, context: &RequestContext, asked: &HeaderMap) ->
     let mut page = build(status, "text/html; charset=utf-8", html.into_bytes());
     append(page.headers_mut(), header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     page.headers_mut().insert(header::X_FRAME_OPTIONS, NO_FRAME);
-    for name in [header::RETRY_AFTER, header::ALLOW, header::VARY, HeaderName::from_static("x-request-id")] {
-        if let Some(value) = headers.get(&name) {
-            page.headers_mut().insert(name, value.clone());
+    for name in
+        [header::RETRY_AFTER, header::ALLOW, header::VARY, header::SET_COOKIE, HeaderName::from_static("x-request-id")]
+    {
+        for value in headers.get_all(&name) {
+            page.headers_mut().append(&name, value.clone());
         }
     }
     page

@@ -148,3 +148,15 @@ test('a background tab tells by its title that the turn has come, and goes in wh
   });
   await inside(tab);
 });
+
+test('a turn in a background tab is not left to run out', async (t) => {
+  const { gate, site } = await scene(t, { settings: STANDING_STILL });
+  await gate.crowd(1);
+  const tab = await openTab(t, await openBrowser(t));
+  await tab.addInitScript(() => Object.defineProperty(document, 'visibilityState', { get: () => 'hidden' }));
+  await tab.goto(`${gate.url}/tickets`);
+  await polled(tab, (status) => status.position > 0, 'a position');
+  await gate.configure({ admission_limit: 1000, admission_frequency: 1, ready_ttl_seconds: 120 });
+  await inside(tab);
+  assert.equal(site.reached('/tickets').length, 1);
+});

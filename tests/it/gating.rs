@@ -514,6 +514,22 @@ async fn a_dead_origin_is_told_to_people_and_to_programs() {
 }
 
 #[tokio::test]
+async fn who_walks_in_keeps_the_turn_though_the_origin_fails() {
+    let mut house = house("admission_limit = 1, admission_frequency = 3600").await;
+    house.origin.close().await;
+    let visitor = house.browser();
+    for _ in 0..3 {
+        let page = visitor.open("/shop").await;
+        assert!(page.status == 502 && page.text().contains("Your turn is kept"), "{}: {}", page.status, page.text());
+    }
+    let turn = visitor.cookie("gatekeeper_checkout").expect("the turn is kept");
+    house.origin.reopen().await;
+    eventually(SOON * 2, async || (visitor.open("/shop").await.status == 200).then_some(())).await;
+    assert_eq!(visitor.cookie("gatekeeper_checkout"), Some(turn), "one turn was used, once");
+    house.end().await;
+}
+
+#[tokio::test]
 async fn a_silent_origin_runs_out_of_time() {
     let silent = RawOrigin::start("").await;
     let setup = Setup { site: "read_seconds = 1".into(), ..Setup::before(silent.addr()) };

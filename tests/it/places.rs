@@ -86,10 +86,12 @@ async fn no_answer_to_a_parallel_request_takes_a_turn_away() {
         let ask = |path: &str| plain().build().unwrap().get(gate.url(path)).header("cookie", &jar);
         let told = send(ask("/.gatekeeper/queue/status?room=checkout")).await;
         assert_eq!(told.json()["ready"], true, "the page goes in: {}", told.text());
+        let turn = format!("{COOKIE}={}", tabs[inside].cookie(COOKIE).unwrap());
+        assert!(told.set_cookies().iter().any(|line| line.starts_with(&turn)), "put back: {:?}", told.set_cookies());
         let again = send(ask("/shop").header("sec-fetch-mode", "navigate")).await;
         assert_eq!(again.status, 200);
         let put_back = again.headers.get_all("set-cookie").iter().next().unwrap().to_str().unwrap();
-        assert!(put_back.starts_with(&format!("{COOKIE}={}", tabs[inside].cookie(COOKIE).unwrap())), "{put_back}");
+        assert!(put_back.starts_with(&turn), "{put_back}");
     }
     let last = origin.last().unwrap();
     assert_eq!(last.header("cookie"), None, "the origin sees neither");
