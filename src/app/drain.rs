@@ -20,7 +20,8 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// an upgrade's long drain to the usual one, and SIGINT ends any.
 pub async fn leave(app: Arc<App>, leaving: Leaving, mut signals: Signals, place: Option<Rendezvous>) {
     let server = app.live.pin().server.clone();
-    let stop = Duration::from_secs(server.shutdown_seconds);
+    // Gone by then, last words included.
+    let stop = Duration::from_secs(server.shutdown_seconds).saturating_sub(LAST_WORDS * 2);
     let mut allowed = match leaving {
         Leaving::Stopped => stop,
         Leaving::Replaced => Duration::from_secs(server.upgrade_drain_seconds),
