@@ -5,6 +5,7 @@
 //! shares of a script are `INFO commandstats`. To add a figure: a field of [`Costs`] and its column in [`table`].
 
 use crate::support::chance::Chance;
+use crate::support::client::Browser;
 use crate::support::eventually;
 use crate::support::gatekeeper::{Gatekeeper, Setup};
 use crate::support::metrics::Metrics;
@@ -289,6 +290,9 @@ fn resident_of(pid: u32) -> f64 {
 
 /// Comes up to so many waiting, then goes on until everybody has polled about so many times more.
 async fn before_a_gate(name: &str, gate: &Gatekeeper, (people, polls_each): (u64, f64), presence: f64) {
+    // The one turn is taken before: of many who come for it at once, those with an earlier ticket than the one who gets it
+    // would ask the store whether they missed theirs.
+    assert_eq!(Browser::new(&gate.url("")).open("/first").await.status, 200);
     let resident = resident_of(gate.process().pid());
     let over = (people / 1500).max(2);
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatekeeper"));
@@ -297,7 +301,6 @@ async fn before_a_gate(name: &str, gate: &Gatekeeper, (people, polls_each): (u64
     let process = Process::spawn("crowd", &mut command);
     let long = Duration::from_secs(600);
     let sum = |metrics: &Metrics, name: &str| metrics.sum(&format!("gatekeeper_{name}"), &[]);
-    // One goes in; all the others wait.
     let before = eventually(long, async || {
         let metrics = gate.metrics().await;
         (sum(&metrics, "waiting") >= people as f64 - 1.0).then_some(metrics)
